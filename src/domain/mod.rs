@@ -1,1 +1,100 @@
-//! domain
+//! What may happen to money, as pure decisions.
+//!
+//! Owns the records, the commands and the rules of payments, refunds, transfers, payouts, splits and accounts.
+//! Never reads a clock, draws a random number, touches a disk or knows HTTP.
+//! Why: the same command on the same state at the same time gives the same outcome, on any machine, for ever.
+
+pub mod account;
+pub mod application_fee;
+pub mod clock;
+pub mod command;
+pub mod correct;
+pub mod customer;
+pub mod decide;
+pub mod declines;
+pub mod draft;
+pub mod due;
+pub mod event;
+pub mod listing;
+pub mod method;
+pub mod payment;
+pub mod payout;
+pub mod platform;
+pub mod record;
+pub mod refund;
+pub mod seal;
+pub mod settle;
+pub mod split;
+pub mod tables;
+pub mod transfer;
+
+use command::{Command, Request};
+use decide::{Context, Facts, Halt, Outcome, Reply};
+use due::DueKind;
+
+/// Hands a command to the module that knows it.
+fn dispatch(facts: &dyn Facts, ctx: &Context<'_>, request: &Request) -> Result<Outcome, Halt> {
+    match &request.command {
+        Command::CreateAccount(input) => account::create(facts, ctx, request, input),
+        Command::UpdateAccount { account, input } => account::update(facts, ctx, request, *account, input),
+        Command::DeleteAccount { account } => account::delete(facts, ctx, request, *account),
+        Command::SetCapability { account, name, requested } => {
+            account::set_capability(facts, ctx, request, *account, name, *requested)
+        }
+        Command::CreateCustomer { method, default } => {
+            customer::create(facts, ctx, request, method.as_ref(), default.unwrap_or(false))
+        }
+        Command::UpdateCustomer { customer, default_method } => {
+            customer::update(facts, ctx, request, *customer, *default_method)
+        }
+        Command::DeleteCustomer { customer } => customer::delete(facts, ctx, request, *customer),
+        Command::CreateCardToken { card } => method::create_card_token(facts, ctx, request, card),
+        Command::CreateBankToken { bank } => method::create_bank_token(facts, ctx, request, bank),
+        Command::CreateMethod { input } => method::create_method(facts, ctx, request, input),
+        Command::UpdateMethod { method, exp_month, exp_year } => {
+            method::update_method(facts, ctx, request, *method, *exp_month, *exp_year)
+        }
+        Command::AttachMethod { method, customer } => method::attach(facts, ctx, request, method, *customer),
+        Command::DetachMethod { method } => method::detach(facts, ctx, request, *method),
+        Command::CreateIntent(input) => payment::create(facts, ctx, request, input),
+        Command::UpdateIntent { intent, input } => payment::update(facts, ctx, request, *intent, input),
+        Command::ConfirmIntent { intent, input } => payment::confirm_intent(facts, ctx, request, *intent, input),
+        Command::CaptureIntent { intent, amount, application_fee, transfer_amount } => {
+            payment::capture(facts, ctx, request, *intent, *amount, *application_fee, *transfer_amount)
+        }
+        Command::CancelIntent { intent, reason } => payment::cancel(facts, ctx, request, *intent, *reason),
+        Command::UpdateCharge { charge } => payment::update_charge(facts, ctx, request, *charge),
+        &Command::CreateRefund { target, amount, reason, reverse_transfer, refund_application_fee } => {
+            let asked = refund::Asked { target, amount, reason, reverse_transfer, refund_application_fee };
+            refund::create(facts, ctx, request, asked)
+        }
+        Command::UpdateRefund { refund } => refund::update(facts, ctx, request, *refund),
+        &Command::CreateTransfer { amount, currency, destination, source_transaction, source_type } => {
+            let asked = transfer::Asked { amount, currency, destination, source_transaction, source_type };
+            transfer::create(facts, ctx, request, asked)
+        }
+        Command::UpdateTransfer { transfer } => transfer::update(facts, ctx, request, *transfer),
+        Command::ReverseTransfer { transfer, amount, refund_application_fee } => {
+            transfer::reverse_transfer(facts, ctx, request, *transfer, *amount, *refund_application_fee)
+        }
+        Command::UpdateReversal { reversal } => transfer::update_reversal(facts, ctx, request, *reversal),
+        Command::RefundFee { fee, amount } => application_fee::refund(facts, ctx, request, *fee, *amount),
+        Command::UpdateFeeRefund { fee_refund } => application_fee::update_refund(facts, ctx, request, *fee_refund),
+        &Command::CreatePayout { amount, currency, destination, source_type } => {
+            let asked = payout::Asked { amount, currency, destination, source_type };
+            payout::create(facts, ctx, request, asked)
+        }
+        Command::UpdatePayout { payout } => payout::update(facts, ctx, request, *payout),
+        Command::CancelPayout { payout } => payout::cancel(facts, ctx, request, *payout),
+        Command::CreateSplitRule { name, shares } => split::create(facts, ctx, request, name, shares),
+        Command::Adjust { repairs, postings } => correct::adjust(facts, ctx, request, *repairs, postings),
+        Command::AdvanceClock { to } => clock::advance(ctx, *to),
+        Command::FoundPlatform { country, currency, .. } => platform::found(facts, ctx, *country, *currency),
+        Command::PutTables(_) => Ok(Outcome::answer(Reply::Done)),
+        Command::Due(item) => match item.kind {
+            DueKind::Mature { account, day } => clock::mature(facts, ctx, account, day),
+            DueKind::PayoutArrives(payout) => payout::arrive(facts, ctx, payout),
+            DueKind::AuthorizationExpires(intent) => payment::expire(facts, ctx, intent),
+        },
+    }
+}

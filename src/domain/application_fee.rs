@@ -1,0 +1,100 @@
+//! Refunds of application fees that no charge refund makes (section 7.6).
+
+use super::command::Request;
+use super::decide::{Change, Context, Facts, Halt, Outcome, Refusal, Reply};
+use super::draft::Draft;
+use super::payment::text_key;
+use super::record::{FeeRefundRecord, Record, RecordKey};
+use super::refund::{flow_key, next_child, no_such, push_recent, refund_fee, tell_parts};
+use super::seal::Texts;
+use super::transfer;
+use crate::primitives::id::{ObjectId, ObjectKind};
+use crate::primitives::money::Money;
+
+/// Gives an application fee back, in full or in part.
+///
+/// # Errors
+/// A refusal, or a missing fact.
+pub fn refund(
+    facts: &dyn Facts,
+    ctx: &Context<'_>,
+    request: &Request,
+    id: ObjectId,
+    amount: Option<i64>,
+) -> Result<Outcome, Halt> {
+    let mut draft = Draft::new(facts, ctx);
+    let missing = || no_such(ctx, "application_fee", &id, "id");
+    let (_, mut flow) = transfer::load(facts, ctx, request.acting, &id).map_err(|halt| match halt {
+        Halt::Refused(_) => missing(),
+        Halt::Missing(need) => Halt::Missing(need),
+    })?;
+    let key = RecordKey::of(&id);
+    let slot = usize::from(id.slot);
+    let fee = flow.transfers.get(slot).and_then(|transfer| transfer.fee.as_ref()).ok_or_else(missing)?;
+    let left = fee.amount - fee.amount_refunded;
+    if left == 0 {
+        return Err(Refusal::new("This application fee has already been refunded.").param("id").into());
+    }
+    let minor = amount.unwrap_or(left);
+    if minor < 1 {
+        let message = "This value must be greater than or equal to 1.";
+        return Err(Refusal::new(message).code("parameter_invalid_integer").param("amount").into());
+    }
+    if minor > left {
+        let message = format!(
+            "Refund amount ({}) is greater than what is left of the application fee ({}).",
+            Money::new(minor, fee.currency).display_major(),
+            Money::new(left, fee.currency).display_major()
+        );
+        return Err(Refusal::new(message).param("amount").into());
+    }
+    let child = next_child(&mut flow)?;
+    let at = RecordKey { birth: key.birth, child };
+    let mut rows = Vec::new();
+    let part = refund_fee(&mut draft, &mut flow, slot, minor, &mut rows)?;
+    if let Some(fee) = flow.transfers[slot].fee.as_mut() {
+        push_recent(&mut fee.recent_refunds, child);
+    }
+    tell_parts(&mut draft, flow.owner, key, at, &[], std::slice::from_ref(&part));
+    let key_no = text_key(facts, ctx, &flow)?;
+    let mut texts = Texts::default();
+    texts.apply("", &request.texts);
+    let private = draft.seal(key_no, &texts)?;
+    let record = FeeRefundRecord { owner: flow.owner, made: draft.made(), part, rows, private };
+    draft.change(Change::of(at, Record::FeeRefund(record)));
+    draft.change(Change::of(key, Record::Flow(Box::new(flow))));
+    let mut outcome = draft.finish(Reply::Object(at.id(ObjectKind::FeeRefund, id.slot)));
+    outcome.text_key_no = key_no;
+    Ok(outcome)
+}
+
+/// Changes a fee refund's metadata: also of one that a refund or reversal made.
+///
+/// # Errors
+/// A refusal, or a missing fact.
+pub fn update_refund(facts: &dyn Facts, ctx: &Context<'_>, request: &Request, id: ObjectId) -> Result<Outcome, Halt> {
+    let mut draft = Draft::new(facts, ctx);
+    let at = RecordKey::of(&id);
+    let missing = || no_such(ctx, "fee_refund", &id, "id");
+    let before = facts.record(at)?.ok_or_else(missing)?;
+    let key_no = flow_key(facts, ctx, id.birth)?;
+    let inside = format!("fr{}.", id.slot);
+    let mut after = before.as_ref().clone();
+    let (owner, private, prefix) = match &mut after {
+        Record::FeeRefund(record) => (record.owner, &mut record.private, ""),
+        Record::Refund(record) => (record.owner, &mut record.private, inside.as_str()),
+        Record::Reversal(record) => (record.owner, &mut record.private, inside.as_str()),
+        _ => return Err(missing()),
+    };
+    if owner != request.acting {
+        return Err(missing());
+    }
+    let mut texts = ctx.open(private);
+    texts.apply(prefix, &request.texts);
+    *private = draft.seal(key_no, &texts)?;
+    draft.event(owner, super::event::EventKind::ApplicationFeeRefundUpdated, id);
+    draft.change(Change::of(at, after).from(&before));
+    let mut outcome = draft.finish(Reply::Object(id));
+    outcome.text_key_no = key_no;
+    Ok(outcome)
+}

@@ -1,0 +1,408 @@
+//! Commands: wishes, typed and free of anything that must not be written (card numbers, security codes, bank account
+//! and identity numbers never get this far: `api/` turns them into recipes, last digits and keyed fingerprints).
+//!
+//! Personal and free text rides beside a command as [`TextPatch`]es and is sealed before it is journalled.
+
+use minicbor::{Decode, Encode};
+
+use super::record::{
+    AccountKind, BusinessType, CancellationReason, CaptureMethod, Card, Controller, ExternalAccount, FutureUsage,
+    Identity, MethodRef, PayoutInterval, RefundReason, Share,
+};
+use crate::ledger::{AccountNo, Posting, SourceType};
+use crate::primitives::{country::Country, currency::Currency, id::ObjectId, time::Timestamp};
+
+/// What a caller wants, with the account it acts for and the texts that go with it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// The account acted for: the platform, or the one named by `Stripe-Account`.
+    pub acting: AccountNo,
+    /// The wish.
+    pub command: Command,
+    /// Texts for the command's main object, and (`tr.` prefix) for the transfers it makes.
+    pub texts: TextPatch,
+    /// Idempotency, where a key was given.
+    pub idempotency: Option<IdempotencyKey>,
+    /// `req_…`, made at the edge; no part of any digest.
+    pub request_id: String,
+}
+
+pub use super::seal::TextPatch;
+
+/// A key and what it was used with, as keyed hashes.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct IdempotencyKey {
+    /// Of (acting account, key).
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub key: [u8; 16],
+    /// Of method and path.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub endpoint: [u8; 8],
+    /// Of the parsed parameters.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub parameters: [u8; 16],
+    /// The key as given, for `request.idempotency_key` of events. It may name people: it is journalled among the
+    /// sealed texts only.
+    #[cbor(skip)]
+    pub text: String,
+    /// Method and path in words, for the error that names both.
+    #[n(3)]
+    pub path: String,
+}
+
+/// A new or named payment method.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub enum MethodInput {
+    /// An existing payment method.
+    #[n(0)]
+    Saved(#[n(0)] MethodRef),
+    /// A card given in the call (raw test number or a `pm_card_…` recipe).
+    #[n(1)]
+    Inline(#[n(0)] Card),
+    /// A card token, consumed by the call.
+    #[n(2)]
+    Token(#[n(0)] u64),
+}
+
+/// `None`: not given; `Some(None)`: cleared; `Some(Some(v))`: set.
+pub type Change<T> = Option<Option<T>>;
+
+/// Every wish that Florin knows. Numbers are fixed for ever.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub enum Command {
+    #[n(0)]
+    CreateAccount(#[n(0)] Box<AccountInput>),
+    #[n(1)]
+    UpdateAccount {
+        #[n(0)]
+        account: AccountNo,
+        #[n(1)]
+        input: Box<AccountInput>,
+    },
+    #[n(2)]
+    DeleteAccount {
+        #[n(0)]
+        account: AccountNo,
+    },
+    #[n(3)]
+    SetCapability {
+        #[n(0)]
+        account: AccountNo,
+        #[n(1)]
+        name: String,
+        #[n(2)]
+        requested: bool,
+    },
+    #[n(4)]
+    CreateCustomer {
+        #[n(0)]
+        method: Option<MethodInput>,
+        /// Whether the method becomes the default one.
+        #[n(1)]
+        default: Option<bool>,
+    },
+    #[n(5)]
+    UpdateCustomer {
+        #[n(0)]
+        customer: u64,
+        #[n(1)]
+        default_method: Option<Option<MethodRef>>,
+    },
+    #[n(6)]
+    DeleteCustomer {
+        #[n(0)]
+        customer: u64,
+    },
+    #[n(7)]
+    CreateCardToken {
+        #[n(0)]
+        card: Card,
+    },
+    #[n(8)]
+    CreateBankToken {
+        #[n(0)]
+        bank: Box<ExternalAccount>,
+    },
+    #[n(9)]
+    CreateMethod {
+        #[n(0)]
+        input: MethodInput,
+    },
+    #[n(10)]
+    UpdateMethod {
+        #[n(0)]
+        method: MethodRef,
+        #[n(1)]
+        exp_month: Option<u8>,
+        #[n(2)]
+        exp_year: Option<u16>,
+    },
+    #[n(11)]
+    AttachMethod {
+        #[n(0)]
+        method: MethodInput,
+        #[n(1)]
+        customer: u64,
+    },
+    #[n(12)]
+    DetachMethod {
+        #[n(0)]
+        method: MethodRef,
+    },
+    #[n(13)]
+    CreateIntent(#[n(0)] Box<IntentInput>),
+    #[n(14)]
+    UpdateIntent {
+        #[n(0)]
+        intent: u64,
+        #[n(1)]
+        input: Box<IntentInput>,
+    },
+    #[n(15)]
+    ConfirmIntent {
+        #[n(0)]
+        intent: u64,
+        #[n(1)]
+        input: Box<IntentInput>,
+    },
+    #[n(16)]
+    CaptureIntent {
+        #[n(0)]
+        intent: u64,
+        #[n(1)]
+        amount: Option<i64>,
+        #[n(2)]
+        application_fee: Option<i64>,
+        #[n(3)]
+        transfer_amount: Option<i64>,
+    },
+    #[n(17)]
+    CancelIntent {
+        #[n(0)]
+        intent: u64,
+        #[n(1)]
+        reason: Option<CancellationReason>,
+    },
+    /// Texts of a charge, also of a `py_` on a connected account.
+    #[n(18)]
+    UpdateCharge {
+        #[n(0)]
+        charge: ObjectId,
+    },
+    #[n(19)]
+    CreateRefund {
+        /// The charge (`ch_`), or the intent (`pi_`).
+        #[n(0)]
+        target: ObjectId,
+        #[n(1)]
+        amount: Option<i64>,
+        #[n(2)]
+        reason: Option<RefundReason>,
+        #[n(3)]
+        reverse_transfer: bool,
+        #[n(4)]
+        refund_application_fee: bool,
+    },
+    #[n(20)]
+    UpdateRefund {
+        #[n(0)]
+        refund: ObjectId,
+    },
+    #[n(21)]
+    CreateTransfer {
+        #[n(0)]
+        amount: Option<i64>,
+        #[n(1)]
+        currency: Currency,
+        #[n(2)]
+        destination: AccountNo,
+        #[n(3)]
+        source_transaction: Option<ObjectId>,
+        #[n(4)]
+        source_type: SourceType,
+    },
+    #[n(22)]
+    UpdateTransfer {
+        #[n(0)]
+        transfer: ObjectId,
+    },
+    #[n(23)]
+    ReverseTransfer {
+        #[n(0)]
+        transfer: ObjectId,
+        #[n(1)]
+        amount: Option<i64>,
+        #[n(2)]
+        refund_application_fee: bool,
+    },
+    #[n(24)]
+    UpdateReversal {
+        #[n(0)]
+        reversal: ObjectId,
+    },
+    #[n(25)]
+    RefundFee {
+        #[n(0)]
+        fee: ObjectId,
+        #[n(1)]
+        amount: Option<i64>,
+    },
+    #[n(26)]
+    UpdateFeeRefund {
+        #[n(0)]
+        fee_refund: ObjectId,
+    },
+    #[n(27)]
+    CreatePayout {
+        #[n(0)]
+        amount: i64,
+        #[n(1)]
+        currency: Currency,
+        #[n(2)]
+        destination: Option<ObjectId>,
+        #[n(3)]
+        source_type: SourceType,
+    },
+    #[n(28)]
+    UpdatePayout {
+        #[n(0)]
+        payout: u64,
+    },
+    #[n(29)]
+    CancelPayout {
+        #[n(0)]
+        payout: u64,
+    },
+    #[n(30)]
+    CreateSplitRule {
+        #[n(0)]
+        name: String,
+        #[n(1)]
+        shares: Vec<Share>,
+    },
+    #[n(31)]
+    Adjust {
+        /// Sequence number of the entry to repair.
+        #[n(0)]
+        repairs: u64,
+        #[n(1)]
+        postings: Vec<Posting>,
+    },
+    /// Moves the virtual clock (and makes the platform's clock virtual).
+    #[n(32)]
+    AdvanceClock {
+        #[n(0)]
+        to: Timestamp,
+    },
+    /// Puts tables in force: prices, mark-ups, fixed rates.
+    #[n(33)]
+    PutTables(#[n(0)] Box<super::tables::Tables>),
+    /// Something that was due, fired by the router.
+    #[n(34)]
+    Due(#[n(0)] super::due::DueItem),
+    /// The platform's own account: the first entry after its tables.
+    #[n(35)]
+    FoundPlatform {
+        #[n(0)]
+        country: Country,
+        #[n(1)]
+        currency: Currency,
+        /// Frozen from the start, for simulations.
+        #[n(2)]
+        virtual_clock: bool,
+    },
+}
+
+impl Command {
+    /// Whether the command of this number changes the router's state by itself, beside what its outcome lists: rules,
+    /// clock, tables, due items, the founding.
+    pub fn changes_state(number: u32) -> bool {
+        matches!(number, 30 | 32..=35)
+    }
+}
+
+/// Parameters of an account, as far as decisions need them; the rest are texts.
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct AccountInput {
+    #[n(0)]
+    pub country: Option<Country>,
+    #[n(1)]
+    pub default_currency: Option<Currency>,
+    #[n(2)]
+    pub kind: Option<AccountKind>,
+    #[n(3)]
+    pub controller: Option<Controller>,
+    #[n(4)]
+    pub business_type: Option<BusinessType>,
+    /// (wire name, requested)
+    #[n(5)]
+    pub capabilities: Vec<(String, bool)>,
+    /// What was given of identity in this call.
+    #[n(6)]
+    pub identity: Identity,
+    /// A bank account or debit card given as a hash.
+    #[n(7)]
+    pub external_account: Option<Box<ExternalAccount>>,
+    /// … or as a token (birth).
+    #[n(8)]
+    pub external_token: Option<u64>,
+    #[n(9)]
+    pub tos_accepted_at: Option<Timestamp>,
+    #[n(10)]
+    pub payout_interval: Option<PayoutInterval>,
+    /// 0 stands for `minimum`.
+    #[n(11)]
+    pub delay_days: Option<u8>,
+    #[n(12)]
+    pub debit_negative_balances: Option<bool>,
+}
+
+/// Parameters of a payment intent; create, update and confirm share them.
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct IntentInput {
+    #[n(0)]
+    pub amount: Option<i64>,
+    #[n(1)]
+    pub currency: Option<Currency>,
+    #[n(2)]
+    pub confirm: bool,
+    #[n(3)]
+    pub method: Option<MethodInput>,
+    /// Cleared by an empty string (update).
+    #[n(4)]
+    pub clear_method: bool,
+    #[n(5)]
+    pub customer: Option<u64>,
+    #[n(6)]
+    pub capture_method: Option<CaptureMethod>,
+    #[n(7)]
+    pub confirmation_manual: Option<bool>,
+    #[n(8)]
+    pub setup_future_usage: Option<FutureUsage>,
+    #[n(9)]
+    pub off_session: bool,
+    #[n(10)]
+    pub error_on_requires_action: bool,
+    /// `Some(true)`: allow_redirects=always.
+    #[n(11)]
+    pub automatic_methods: Option<bool>,
+    #[n(12)]
+    pub method_types: Vec<String>,
+    /// Whether a `return_url` was given.
+    #[n(13)]
+    pub return_url: bool,
+    #[n(14)]
+    pub destination: Option<AccountNo>,
+    #[n(15)]
+    pub transfer_amount: Option<i64>,
+    /// `Some(None)` clears it.
+    #[n(16)]
+    pub application_fee: Option<Option<i64>>,
+    /// Birth of a split rule.
+    #[n(17)]
+    pub split_rule: Option<u64>,
+    #[n(18)]
+    pub on_behalf_of: Option<AccountNo>,
+}

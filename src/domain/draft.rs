@@ -1,0 +1,319 @@
+//! A decision in the making: rows and their postings, changed records, events and due items, gathered into an
+//! [`Outcome`]. Whatever moves an account's balance goes through [`Draft::row`], so rows and postings cannot drift.
+
+use std::sync::Arc;
+
+use rust_decimal::Decimal;
+
+use super::account;
+use super::decide::{Change, Context, Facts, Halt, Outcome, Refusal, Reply};
+use super::due::{DueItem, DueKey, DueKind};
+use super::event::{Event, EventKind};
+use super::record::{AccountRecord, Made, Record, RecordKey, Row, RowConversion, RowKind, RowSource};
+use super::seal::{METADATA_KEYS_MAX, Sealed, Texts};
+use crate::ledger::{AccountNo, Bucket, Entry, EntryError, FeeKind, House, Leg, Posting, SourceType};
+use crate::primitives::currency::Currency;
+use crate::primitives::exchange::{
+    Conversion, ExchangeError, NoRate, Rate, RateSource, RateTable, convert, ecb_day_in_force,
+};
+use crate::primitives::id::ObjectId;
+use crate::primitives::money::{MAX_MINOR, Money};
+use crate::primitives::time::Day;
+
+/// What a balance transaction is to be.
+#[derive(Debug)]
+pub struct RowSpec {
+    /// Whose balance.
+    pub account: AccountNo,
+    /// Its type.
+    pub kind: RowKind,
+    /// Signed gross, in settlement currency.
+    pub gross: Money,
+    /// Processing fee withheld.
+    pub processing_fee: i64,
+    /// Application fee withheld.
+    pub application_fee: i64,
+    /// The object it belongs to.
+    pub source: RowSource,
+    /// From when the money is available.
+    pub available_on: Day,
+    /// Which kind of money.
+    pub source_type: SourceType,
+    /// How it was converted.
+    pub conversion: Option<RowConversion>,
+}
+
+/// A decision in the making.
+pub struct Draft<'a> {
+    /// What the decision may look at.
+    pub facts: &'a dyn Facts,
+    /// Time, sequence, tables.
+    pub ctx: &'a Context<'a>,
+    postings: Vec<Posting>,
+    changes: Vec<Change>,
+    events: Vec<Event>,
+    due: Vec<DueItem>,
+    undue: Vec<DueKey>,
+    seals: u32,
+}
+
+impl<'a> Draft<'a> {
+    /// Nothing yet.
+    pub fn new(facts: &'a dyn Facts, ctx: &'a Context<'a>) -> Draft<'a> {
+        Draft {
+            facts,
+            ctx,
+            postings: Vec::with_capacity(8),
+            changes: Vec::with_capacity(2),
+            events: Vec::with_capacity(6),
+            due: Vec::new(),
+            undue: Vec::new(),
+            seals: 0,
+        }
+    }
+
+    /// The mark of everything that this entry makes.
+    pub fn made(&self) -> Made {
+        Made { seq: self.ctx.seq, at: self.ctx.now }
+    }
+
+    /// Today, on the platform's clock.
+    pub fn today(&self) -> Day {
+        self.ctx.now.day()
+    }
+
+    /// Posts a row's net to its account and its processing fee to the operator, and gives the row back.
+    /// The other side is the caller's.
+    ///
+    /// # Errors
+    /// Amounts out of range.
+    pub fn row(&mut self, spec: RowSpec) -> Result<Row, Halt> {
+        let fee = spec.processing_fee.checked_add(spec.application_fee).ok_or_else(out_of_range)?;
+        let net = spec.gross.minor().checked_sub(fee).ok_or_else(out_of_range)?;
+        in_range(spec.gross.minor())?;
+        in_range(net)?;
+        let currency = spec.gross.currency();
+        self.account(spec.account, spec.source_type, spec.available_on, Money::new(net, currency));
+        self.house(House::Fees(FeeKind::Processing), Money::new(spec.processing_fee, currency));
+        Ok(Row {
+            account: spec.account,
+            kind: spec.kind,
+            currency,
+            amount: spec.gross.minor(),
+            fee,
+            application_fee: spec.application_fee,
+            source: spec.source,
+            available_on: spec.available_on.max(self.today()),
+            made: self.made(),
+            conversion: spec.conversion,
+        })
+    }
+
+    /// Credits (or, negative, debits) an account, available from `on`.
+    fn account(&mut self, account: AccountNo, source: SourceType, on: Day, money: Money) {
+        let bucket = if on > self.today() { Bucket::Pending(on) } else { Bucket::Available };
+        if let Bucket::Pending(day) = bucket {
+            self.mature_later(account, day);
+        }
+        self.postings.push(Posting::credit(Leg::Account { account, source, bucket }, money));
+    }
+
+    /// Credits (or, negative, debits) a ledger account of the house.
+    pub fn house(&mut self, house: House, money: Money) {
+        self.postings.push(Posting::credit(Leg::House(house), money));
+    }
+
+    /// Posts as given (adjustments).
+    pub fn post(&mut self, posting: Posting) {
+        if let Leg::Account { account, bucket: Bucket::Pending(day), .. } = posting.leg() {
+            self.mature_later(account, day);
+        }
+        self.postings.push(posting);
+    }
+
+    /// The first pending money of an account and day makes the one due item that tells of its maturing.
+    fn mature_later(&mut self, account: AccountNo, day: Day) {
+        let kind = DueKind::Mature { account, day };
+        if self.facts.matures(account, day) || self.due.iter().any(|item| item.kind == kind) {
+            return;
+        }
+        self.schedule(day.midnight(), kind);
+    }
+
+    /// Adds a due item.
+    pub fn schedule(&mut self, at: crate::primitives::time::Timestamp, kind: DueKind) -> DueKey {
+        let ordinal = u16::try_from(self.due.len()).unwrap_or(u16::MAX);
+        let key = DueKey { at, birth: self.ctx.seq, ordinal };
+        self.due.push(DueItem { key, kind });
+        key
+    }
+
+    /// Adds a due item under a place of its own, so that it can be found again.
+    pub fn schedule_as(&mut self, at: crate::primitives::time::Timestamp, birth: u64, ordinal: u16, kind: DueKind) {
+        self.due.push(DueItem { key: DueKey { at, birth, ordinal }, kind });
+    }
+
+    /// Drops a due item.
+    pub fn unschedule(&mut self, key: DueKey) {
+        self.undue.push(key);
+    }
+
+    /// Tells of something that happened.
+    pub fn event(&mut self, account: AccountNo, kind: EventKind, subject: ObjectId) {
+        self.events.push(Event { account, kind, subject });
+    }
+
+    /// Records a changed record.
+    pub fn change(&mut self, change: Change) {
+        self.changes.push(change);
+    }
+
+    /// Seals a record's texts.
+    ///
+    /// # Errors
+    /// More than [`METADATA_KEYS_MAX`] keys in one metadata.
+    pub fn seal(&mut self, key_no: u32, texts: &Texts) -> Result<Sealed, Halt> {
+        if let Some((param, keys)) = texts.crowded_metadata() {
+            let message = format!(
+                "Metadata can have at most {METADATA_KEYS_MAX} keys; with these it would have {keys}. \
+                 Remove keys by giving them an empty value."
+            );
+            return Err(Refusal::new(message).param(param).into());
+        }
+        let ordinal = self.seals;
+        self.seals += 1;
+        Ok(self.ctx.seal(key_no, ordinal, texts))
+    }
+
+    /// The rate for a conversion into the balance of `into`: fixed pair, else the market's last one.
+    ///
+    /// # Errors
+    /// 400 where no rate is known.
+    pub fn rate(&self, from: Currency, to: Currency) -> Result<Rate, Halt> {
+        if let Some(fixed) = self.ctx.tables.fixed_rates.iter().find(|fixed| (fixed.from, fixed.to) == (from, to)) {
+            let (base, date) = (fixed.rate, self.today());
+            return Ok(Rate { from, to, base, date, source: RateSource::Fixed, stale: false });
+        }
+        RateTable::ecb().lookup(from, to, ecb_day_in_force(self.ctx.now)).map_err(|no| no_rate(&no).into())
+    }
+
+    /// Converts money that comes in to `account`: the conversion fee is inside the rate. Posts the exchange, mark-up
+    /// and rounding; what is left for the caller to credit is `Conversion::target`.
+    ///
+    /// # Errors
+    /// 400 where no rate is known or an amount leaves the range.
+    pub fn convert_in(&mut self, money: Money, to: Currency, account: &AccountRecord) -> Result<Converted, Halt> {
+        let rate = self.rate(money.currency(), to)?;
+        self.exchange(money, &rate, self.markup_ppm(account))
+    }
+
+    /// Converts money that goes back, at the base rate of the day without fee (refunds and reversals).
+    ///
+    /// # Errors
+    /// As [`Draft::convert_in`].
+    pub fn convert_back(&mut self, money: Money, to: Currency) -> Result<Converted, Halt> {
+        let rate = self.rate(money.currency(), to)?;
+        self.exchange(money, &rate, 0)
+    }
+
+    fn markup_ppm(&self, account: &AccountRecord) -> u32 {
+        if account.country.code() == "US" {
+            self.ctx.tables.conversion_us_ppm
+        } else {
+            self.ctx.tables.conversion_other_ppm
+        }
+    }
+
+    /// Clearing accounts close each currency alone: source currency into `fx`, target currency out of it.
+    fn exchange(&mut self, money: Money, rate: &Rate, markup_ppm: u32) -> Result<Converted, Halt> {
+        let c: Conversion = convert(money, rate, markup_ppm).map_err(|e| exchange_refused(&e))?;
+        let to = c.target.currency();
+        let markup = c.at_base.minor().checked_sub(c.target.minor()).ok_or_else(out_of_range)?;
+        self.house(House::Fx, money);
+        let out = c.at_base.minor().checked_add(c.rounding_units).ok_or_else(out_of_range)?;
+        self.house(House::Fx, Money::new(out.checked_neg().ok_or_else(out_of_range)?, to));
+        self.house(House::Fees(FeeKind::Conversion), Money::new(markup, to));
+        self.house(House::Rounding, Money::new(c.rounding_units, to));
+        in_range(c.target.minor())?;
+        Ok(Converted {
+            target: c.target,
+            rate_minor: c.exchange_rate_minor,
+            row: RowConversion {
+                from: money.currency(),
+                from_minor: money.minor(),
+                rate: c.exchange_rate_minor,
+                base: rate.base,
+                rate_day: rate.date,
+                rate_source: rate.source,
+                stale: rate.stale,
+                residue_nano: c.residue_nano,
+            },
+        })
+    }
+
+    /// The account that a request acts for or names, as a record.
+    ///
+    /// # Errors
+    /// Missing facts.
+    pub fn account_record(&self, account: AccountNo) -> Result<Arc<Record>, Halt> {
+        account::load(self.facts, account)
+    }
+
+    /// Closes the decision.
+    ///
+    /// # Errors
+    /// Never for a caller's fault: postings that do not balance are a bug of ours and panic, so that nothing is
+    /// written (the caller answers 500).
+    pub fn finish(self, reply: Reply) -> Outcome {
+        let entry = match Entry::balanced(self.postings) {
+            Ok(entry) => entry,
+            Err(error @ (EntryError::Unbalanced { .. } | EntryError::Overflow)) => {
+                panic!("decision at {} does not balance: {error}", self.ctx.seq)
+            }
+        };
+        let seq = self.ctx.seq;
+        let mut changes = self.changes;
+        for change in &mut changes {
+            super::listing::list(change, seq);
+        }
+        for event in &self.events {
+            super::listing::list_event(&mut changes, event);
+        }
+        Outcome { entry, changes, events: self.events, due: self.due, undue: self.undue, ..Outcome::answer(reply) }
+    }
+}
+
+/// A conversion that was posted.
+#[derive(Debug)]
+pub struct Converted {
+    /// What the account gets or loses, in its currency.
+    pub target: Money,
+    /// Target minor units per source minor unit, fee included.
+    pub rate_minor: Decimal,
+    /// What the row keeps of it.
+    pub row: RowConversion,
+}
+
+/// The record's place of a source.
+pub fn source(kind: crate::primitives::id::ObjectKind, key: RecordKey, slot: u16) -> RowSource {
+    RowSource { kind, key, slot }
+}
+
+/// An amount left the range of money.
+pub fn out_of_range() -> Halt {
+    Refusal::new("An amount of this request leaves the range that Florin keeps books for (10^15 minor units).")
+        .code("amount_too_large")
+        .into()
+}
+
+fn in_range(minor: i64) -> Result<(), Halt> {
+    if minor.unsigned_abs() <= MAX_MINOR.unsigned_abs() { Ok(()) } else { Err(out_of_range()) }
+}
+
+fn no_rate(no: &NoRate) -> Refusal {
+    Refusal::new(format!("No exchange rate: {no}")).param("currency")
+}
+
+fn exchange_refused(error: &ExchangeError) -> Halt {
+    Refusal::new(format!("This amount cannot be converted: {error}")).param("amount").into()
+}

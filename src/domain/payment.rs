@@ -1,0 +1,713 @@
+//! Payment intents: the machine of section 6.1 and its charge.
+
+use std::sync::Arc;
+
+use super::account;
+use super::command::{IntentInput, MethodInput, Request};
+use super::customer;
+use super::decide::{Change, Context, Facts, Halt, Outcome, Refusal, Reply};
+use super::declines;
+use super::draft::{Draft, out_of_range};
+use super::due::DueKind;
+use super::event::EventKind;
+use super::method;
+use super::record::{
+    ATTEMPT_CHILDREN, AttemptRecord, CancellationReason, CaptureMethod, Card, Charge, Decline, FlowRecord,
+    InlineMethod, Intent, IntentStatus, MethodRef, Record, RecordKey, Shared, Slot, Split,
+};
+use super::seal::{TextPatch, Texts};
+use super::settle::{self, settlement_currency};
+use crate::ledger::AccountNo;
+use crate::primitives::currency::Currency;
+use crate::primitives::id::ObjectKind;
+use crate::primitives::money::Money;
+
+/// Creates a payment intent, and confirms it when asked to.
+///
+/// # Errors
+/// A refusal, or a missing fact.
+pub fn create(facts: &dyn Facts, ctx: &Context<'_>, request: &Request, input: &IntentInput) -> Result<Outcome, Halt> {
+    let mut draft = Draft::new(facts, ctx);
+    let key = RecordKey::head(ctx.seq);
+    let amount = input.amount.ok_or_else(|| missing("amount"))?;
+    let currency = input.currency.ok_or_else(|| missing("currency"))?;
+    let mut flow = FlowRecord {
+        owner: request.acting,
+        made: draft.made(),
+        intent: Some(Intent {
+            amount,
+            currency,
+            status: IntentStatus::RequiresPaymentMethod,
+            capture_method: CaptureMethod::AutomaticAsync,
+            confirmation_manual: false,
+            customer: None,
+            method: None,
+            split: Split::Keep,
+            amount_capturable: 0,
+            amount_received: 0,
+            canceled_at: None,
+            cancellation_reason: None,
+            last_error: None,
+            attempts: 0,
+            automatic_methods: None,
+            method_types: Vec::new(),
+            setup_future_usage: None,
+            capture_before: None,
+        }),
+        charge: None,
+        transfers: Vec::new(),
+        rows: Vec::new(),
+        children: 0,
+        recent_refunds: Vec::new(),
+        inline_method: None,
+        private: super::seal::Sealed::default(),
+        charge_text_split: false,
+    };
+    draft.event(flow.owner, EventKind::PaymentIntentCreated, intent_id(key));
+    amend(&mut draft, &mut flow, key, input)?;
+    check_amount(&draft, &flow)?;
+    let mut texts = Texts::default();
+    texts.apply("pi.", &request.texts);
+    let reply = if input.confirm { confirm(&mut draft, &mut flow, key, input)? } else { Reply::Object(intent_id(key)) };
+    finish(draft, flow, key, None, Some(texts), reply)
+}
+
+/// Changes a payment intent that is not finished.
+///
+/// # Errors
+/// A refusal, or a missing fact.
+pub fn update(
+    facts: &dyn Facts,
+    ctx: &Context<'_>,
+    request: &Request,
+    birth: u64,
+    input: &IntentInput,
+) -> Result<Outcome, Halt> {
+    let mut draft = Draft::new(facts, ctx);
+    let (_, mut flow) = load(facts, ctx, request.acting, birth)?;
+    let key = RecordKey::head(birth);
+    let status = intent(&flow)?.status;
+    let only_texts = *input == IntentInput::default();
+    let open = matches!(
+        status,
+        IntentStatus::RequiresPaymentMethod | IntentStatus::RequiresConfirmation | IntentStatus::RequiresAction
+    );
+    if !open && (!only_texts || status == IntentStatus::Canceled) {
+        return Err(unexpected_state(
+            &flow,
+            birth,
+            "updated",
+            "requires_payment_method, requires_confirmation or requires_action",
+        ));
+    }
+    amend(&mut draft, &mut flow, key, input)?;
+    check_amount(&draft, &flow)?;
+    let texts = patch_intent_texts(&draft, &mut flow, &request.texts);
+    finish(draft, flow, key, None, texts, Reply::Object(intent_id(key)))
+}
+
+/// Confirms a payment intent.
+///
+/// # Errors
+/// A refusal, or a missing fact. A decline is no error.
+pub fn confirm_intent(
+    facts: &dyn Facts,
+    ctx: &Context<'_>,
+    request: &Request,
+    birth: u64,
+    input: &IntentInput,
+) -> Result<Outcome, Halt> {
+    let mut draft = Draft::new(facts, ctx);
+    let (_, mut flow) = load(facts, ctx, request.acting, birth)?;
+    let key = RecordKey::head(birth);
+    if !matches!(intent(&flow)?.status, IntentStatus::RequiresPaymentMethod | IntentStatus::RequiresConfirmation) {
+        return Err(unexpected_state(&flow, birth, "confirmed", "requires_payment_method or requires_confirmation"));
+    }
+    amend(&mut draft, &mut flow, key, input)?;
+    let texts = patch_intent_texts(&draft, &mut flow, &request.texts);
+    let reply = confirm(&mut draft, &mut flow, key, input)?;
+    finish(draft, flow, key, None, texts, reply)
+}
+
+/// Captures an authorized payment, in full or in part (section 6.3).
+///
+/// # Errors
+/// A refusal, or a missing fact.
+pub fn capture(
+    facts: &dyn Facts,
+    ctx: &Context<'_>,
+    request: &Request,
+    birth: u64,
+    amount: Option<i64>,
+    application_fee: Option<i64>,
+    transfer_amount: Option<i64>,
+) -> Result<Outcome, Halt> {
+    let mut draft = Draft::new(facts, ctx);
+    let (_, mut flow) = load(facts, ctx, request.acting, birth)?;
+    let key = RecordKey::head(birth);
+    let (status, capturable, currency) = {
+        let intent = intent(&flow)?;
+        (intent.status, intent.amount_capturable, intent.currency)
+    };
+    if status != IntentStatus::RequiresCapture {
+        return Err(unexpected_state(&flow, birth, "captured", "requires_capture"));
+    }
+    let captured = amount.unwrap_or(capturable);
+    if captured < 1 {
+        return Err(positive("amount_to_capture"));
+    }
+    if captured > capturable {
+        let message = format!(
+            "The amount to capture ({}) is greater than what is authorized ({}). Capture that much or less.",
+            Money::new(captured, currency).display_major(),
+            Money::new(capturable, currency).display_major(),
+        );
+        return Err(Refusal::new(message).code("amount_too_large").param("amount_to_capture").into());
+    }
+    amend_split(&mut flow, application_fee, transfer_amount, captured)?;
+    settle::settle(&mut draft, &mut flow, key, captured)?;
+    let attempt = flow.charge.as_ref().map_or(0, |charge| charge.attempt);
+    {
+        let intent = intent_mut(&mut flow)?;
+        intent.status = IntentStatus::Succeeded;
+        intent.amount_capturable = 0;
+        intent.amount_received = captured;
+        if let Some(at) = intent.capture_before.take() {
+            draft.unschedule(super::due::DueKey { at, birth, ordinal: authorization_ordinal() });
+        }
+    }
+    draft.event(flow.owner, EventKind::ChargeCaptured, key.id(ObjectKind::Charge, attempt));
+    draft.event(flow.owner, EventKind::PaymentIntentSucceeded, intent_id(key));
+    if captured < capturable {
+        super::refund::uncaptured_rest(&mut draft, &mut flow, key, capturable - captured)?;
+    }
+    let texts = patch_intent_texts(&draft, &mut flow, &request.texts);
+    finish(draft, flow, key, None, texts, Reply::Object(intent_id(key)))
+}
+
+/// Cancels a payment intent that did not succeed; releases an authorization.
+///
+/// # Errors
+/// A refusal, or a missing fact.
+pub fn cancel(
+    facts: &dyn Facts,
+    ctx: &Context<'_>,
+    request: &Request,
+    birth: u64,
+    reason: Option<CancellationReason>,
+) -> Result<Outcome, Halt> {
+    let mut draft = Draft::new(facts, ctx);
+    let (_, mut flow) = load(facts, ctx, request.acting, birth)?;
+    if matches!(intent(&flow)?.status, IntentStatus::Succeeded | IntentStatus::Canceled | IntentStatus::Processing) {
+        let allowed = "requires_payment_method, requires_capture, requires_confirmation or requires_action";
+        return Err(unexpected_state(&flow, birth, "canceled", allowed));
+    }
+    release(&mut draft, &mut flow, birth, reason, false)?;
+    let key = RecordKey::head(birth);
+    finish(draft, flow, key, None, None, Reply::Object(intent_id(key)))
+}
+
+/// An authorization ran out.
+///
+/// # Errors
+/// A missing fact.
+pub fn expire(facts: &dyn Facts, ctx: &Context<'_>, birth: u64) -> Result<Outcome, Halt> {
+    let mut draft = Draft::new(facts, ctx);
+    let key = RecordKey::head(birth);
+    let Some(before) = facts.record(key)? else { return Ok(Outcome::answer(Reply::Done)) };
+    let Record::Flow(flow) = &*before else { return Ok(Outcome::answer(Reply::Done)) };
+    let mut flow = flow.as_ref().clone();
+    if intent(&flow)?.status != IntentStatus::RequiresCapture {
+        return Ok(Outcome::answer(Reply::Done));
+    }
+    release(&mut draft, &mut flow, birth, Some(CancellationReason::Automatic), true)?;
+    finish(draft, flow, key, None, None, Reply::Done)
+}
+
+fn release(
+    draft: &mut Draft<'_>,
+    flow: &mut FlowRecord,
+    birth: u64,
+    reason: Option<CancellationReason>,
+    expired: bool,
+) -> Result<(), Halt> {
+    let key = RecordKey::head(birth);
+    let authorized = intent(flow)?.status == IntentStatus::RequiresCapture;
+    if authorized && let Some(charge) = flow.charge.as_mut() {
+        // The released authorization counts as refunded on the charge; no balance moves (section 6.3).
+        charge.amount_refunded = charge.amount;
+        charge.uncaptured_rest = charge.amount;
+        let kind = if expired { EventKind::ChargeExpired } else { EventKind::ChargeRefunded };
+        draft.event(flow.owner, kind, key.id(ObjectKind::Charge, charge.attempt));
+    }
+    let intent = intent_mut(flow)?;
+    intent.status = IntentStatus::Canceled;
+    intent.canceled_at = Some(draft.ctx.now);
+    intent.cancellation_reason = reason;
+    intent.amount_capturable = 0;
+    if let Some(at) = intent.capture_before.take()
+        && !expired
+    {
+        draft.unschedule(super::due::DueKey { at, birth, ordinal: authorization_ordinal() });
+    }
+    draft.event(flow.owner, EventKind::PaymentIntentCanceled, intent_id(key));
+    Ok(())
+}
+
+/// Changes the texts of a charge, or of a payment on a connected account.
+///
+/// # Errors
+/// A refusal, or a missing fact.
+pub fn update_charge(
+    facts: &dyn Facts,
+    ctx: &Context<'_>,
+    request: &Request,
+    charge: crate::primitives::id::ObjectId,
+) -> Result<Outcome, Halt> {
+    let mut draft = Draft::new(facts, ctx);
+    let key = RecordKey::head(charge.birth);
+    let before = facts.record(key)?.ok_or_else(|| no_such_charge(ctx, &charge))?;
+    let Record::Flow(flow) = &*before else { return Err(no_such_charge(ctx, &charge)) };
+    let mut flow = flow.as_ref().clone();
+    let mut texts = ctx.open(&flow.private);
+    let owner = match charge.kind {
+        ObjectKind::Payment => {
+            let transfer = flow.transfers.get(usize::from(charge.slot)).ok_or_else(|| no_such_charge(ctx, &charge))?;
+            texts.apply(&format!("py{}.", charge.slot), &request.texts);
+            transfer.destination
+        }
+        _ => {
+            if flow.charge.as_ref().is_none_or(|have| have.attempt != charge.slot) {
+                return Err(no_such_charge(ctx, &charge));
+            }
+            split_charge_text(&mut flow, &mut texts);
+            texts.apply("ch.", &request.texts);
+            flow.owner
+        }
+    };
+    if owner != request.acting {
+        return Err(no_such_charge(ctx, &charge));
+    }
+    draft.event(owner, EventKind::ChargeUpdated, charge);
+    finish(draft, flow, key, Some(before), Some(texts), Reply::Object(charge))
+}
+
+fn no_such_charge(ctx: &Context<'_>, charge: &crate::primitives::id::ObjectId) -> Halt {
+    let message = format!("No such charge: '{}'", ctx.ids.encode(charge));
+    Refusal { status: 404, ..Refusal::new(message) }.code("resource_missing").param("id").into()
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Parts
+
+/// Applies parameters that create, update and confirm share.
+fn amend(draft: &mut Draft<'_>, flow: &mut FlowRecord, key: RecordKey, input: &IntentInput) -> Result<(), Halt> {
+    let (facts, ctx, owner) = (draft.facts, draft.ctx, flow.owner);
+    {
+        let intent = intent_mut(flow)?;
+        if let Some(amount) = input.amount {
+            intent.amount = amount;
+        }
+        if let Some(currency) = input.currency {
+            intent.currency = currency;
+        }
+        if let Some(customer) = input.customer {
+            customer::live(facts, ctx, owner, customer, "customer")?;
+            intent.customer = Some(customer);
+        }
+        if let Some(capture) = input.capture_method {
+            intent.capture_method = capture;
+        }
+        if let Some(manual) = input.confirmation_manual {
+            intent.confirmation_manual = manual;
+        }
+        if let Some(usage) = input.setup_future_usage {
+            intent.setup_future_usage = Some(usage);
+        }
+        if let Some(redirects) = input.automatic_methods {
+            intent.automatic_methods = Some(redirects);
+        }
+        if !input.method_types.is_empty() {
+            intent.method_types.clone_from(&input.method_types);
+        }
+        if input.clear_method {
+            intent.method = None;
+            intent.status = IntentStatus::RequiresPaymentMethod;
+        }
+    }
+    amend_parties(draft, flow, input)?;
+    if let Some(method) = &input.method {
+        take_method(draft, flow, key, method)?;
+    }
+    Ok(())
+}
+
+/// Destination, fee, transfer amount and rule exclude one another as section 5 states.
+fn amend_parties(draft: &Draft<'_>, flow: &mut FlowRecord, input: &IntentInput) -> Result<(), Halt> {
+    let (facts, ctx) = (draft.facts, draft.ctx);
+    if let Some(account) = input.on_behalf_of {
+        account::connected(facts, ctx, account, "on_behalf_of")?;
+        let message = "Florin does not settle on behalf of another account yet: the charge would settle on the platform. \
+                       Leave on_behalf_of out.";
+        return Err(Refusal::new(message).param("on_behalf_of").into());
+    }
+    if let Some(birth) = input.split_rule {
+        if input.destination.is_some() || input.application_fee.is_some() || input.transfer_amount.is_some() {
+            let message = "A split rule divides the whole charge: give either `split_rule`, or `transfer_data` and \
+                           `application_fee_amount`.";
+            return Err(Refusal::new(message).param("split_rule").code("parameters_exclusive").into());
+        }
+        let record = facts.record(RecordKey::head(birth))?;
+        let Some(Record::SplitRule(rule)) = record.as_deref() else {
+            return Err(Refusal::new("No such split rule.").param("split_rule").code("resource_missing").into());
+        };
+        for share in rule.shares.iter().filter(|share| !share.account.is_platform()) {
+            account::receives(facts, ctx, share.account, "split_rule")?;
+        }
+        intent_mut(flow)?.split = Split::Rule(birth);
+    }
+    let intent = intent_mut(flow)?;
+    if let Some(account) = input.destination {
+        account::receives(facts, ctx, account, "transfer_data[destination]")?;
+        intent.split = Split::Destination { account, application_fee: None };
+    }
+    if input.transfer_amount.is_some() && matches!(input.application_fee, Some(Some(_))) {
+        let message = "You can give `application_fee_amount` or `transfer_data[amount]`, not both.";
+        return Err(Refusal::new(message).param("transfer_data[amount]").code("parameters_exclusive").into());
+    }
+    let amount = intent.amount;
+    match input.application_fee {
+        None => {}
+        Some(fee) => amend_fee(intent, fee, amount)?,
+    }
+    if let Some(minor) = input.transfer_amount {
+        amend_transfer_amount(intent, minor, amount)?;
+    }
+    Ok(())
+}
+
+fn amend_fee(intent: &mut Intent, fee: Option<i64>, amount: i64) -> Result<(), Halt> {
+    let account = match intent.split {
+        Split::Destination { account, .. } | Split::DestinationAmount { account, .. } => account,
+        Split::Keep | Split::Rule(_) => {
+            let message = "Can only apply an application_fee_amount when the payment is made for another account: \
+                           give `transfer_data[destination]`.";
+            return Err(Refusal::new(message).param("application_fee_amount").into());
+        }
+    };
+    if let Some(minor) = fee {
+        if minor < 1 {
+            return Err(positive("application_fee_amount"));
+        }
+        if minor >= amount {
+            let message = "`application_fee_amount` must be less than the amount of the payment.";
+            return Err(Refusal::new(message).param("application_fee_amount").into());
+        }
+    }
+    intent.split = Split::Destination { account, application_fee: fee };
+    Ok(())
+}
+
+fn amend_transfer_amount(intent: &mut Intent, minor: i64, amount: i64) -> Result<(), Halt> {
+    let account = match intent.split {
+        Split::Destination { account, .. } | Split::DestinationAmount { account, .. } => account,
+        Split::Keep | Split::Rule(_) => {
+            let message = "`transfer_data[amount]` needs `transfer_data[destination]`.";
+            return Err(Refusal::new(message).param("transfer_data[destination]").code("parameter_missing").into());
+        }
+    };
+    if minor < 1 {
+        return Err(positive("transfer_data[amount]"));
+    }
+    if minor > amount {
+        let message = "`transfer_data[amount]` must not be greater than the amount of the payment.";
+        return Err(Refusal::new(message).param("transfer_data[amount]").into());
+    }
+    intent.split = Split::DestinationAmount { account, amount: minor };
+    Ok(())
+}
+
+/// At capture the fee may be lowered or set, and what goes beyond the captured amount is cut down to it.
+fn amend_split(flow: &mut FlowRecord, fee: Option<i64>, sent: Option<i64>, captured: i64) -> Result<(), Halt> {
+    let intent = intent_mut(flow)?;
+    if let Some(fee) = fee {
+        amend_fee(intent, Some(fee), intent.amount)?;
+    }
+    if let Some(sent) = sent {
+        amend_transfer_amount(intent, sent, captured)?;
+    }
+    if let Split::DestinationAmount { account, amount } = intent.split {
+        intent.split = Split::DestinationAmount { account, amount: amount.min(captured) };
+    }
+    Ok(())
+}
+
+fn take_method(draft: &mut Draft<'_>, flow: &mut FlowRecord, key: RecordKey, input: &MethodInput) -> Result<(), Halt> {
+    let customer = intent(flow)?.customer;
+    let resolved = method::resolve(draft.facts, draft.ctx, flow.owner, input, customer)?;
+    for change in resolved.changes {
+        draft.change(change);
+    }
+    let method = match resolved.saved {
+        Some(method) => method,
+        None => {
+            let slot = flow.inline_method.map_or(Slot::INLINE_METHOD, |have| have.slot.saturating_add(1));
+            flow.inline_method = Some(InlineMethod { card: resolved.card, made: draft.made(), slot });
+            MethodRef { key, slot }
+        }
+    };
+    let intent = intent_mut(flow)?;
+    intent.method = Some(method);
+    intent.status = IntentStatus::RequiresConfirmation;
+    intent.last_error = None;
+    Ok(())
+}
+
+/// Charges the intent's payment method.
+fn confirm(draft: &mut Draft<'_>, flow: &mut FlowRecord, key: RecordKey, input: &IntentInput) -> Result<Reply, Halt> {
+    let (amount, currency, method, customer, capture_method, attempt) = {
+        let intent = intent(flow)?;
+        let method = intent.method.ok_or_else(|| {
+            let message = "You cannot confirm this PaymentIntent because it's missing a payment method. Give \
+                           `payment_method` or `payment_method_data` with the confirmation, or update it first.";
+            Halt::from(Refusal::new(message).code("payment_intent_unexpected_state").intent(key.birth))
+        })?;
+        (intent.amount, intent.currency, method, intent.customer, intent.capture_method, intent.attempts)
+    };
+    let _ = input;
+    let (card, spent) = card_of(draft, flow, key, method, customer)?;
+    if let Some(spent) = spent {
+        draft.change(spent);
+    }
+    if let Some(earlier) = flow.charge.take() {
+        archive(draft, flow, key, earlier)?;
+    }
+    let failure = declines::of(card.recipe).map(|_| Decline { recipe: card.recipe });
+    flow.charge = Some(Charge {
+        made: draft.made(),
+        attempt,
+        amount,
+        amount_captured: 0,
+        amount_refunded: 0,
+        currency,
+        captured: false,
+        failure,
+        rail: settle::RAIL,
+        card,
+        method,
+        available_on: None,
+        uncaptured_rest: 0,
+        transferred: 0,
+    });
+    let owner = flow.owner;
+    let charge_id = key.id(ObjectKind::Charge, attempt);
+    {
+        let intent = intent_mut(flow)?;
+        intent.attempts = attempt.checked_add(1).ok_or_else(out_of_range)?;
+        intent.last_error = failure;
+    }
+    if failure.is_some() {
+        let intent = intent_mut(flow)?;
+        intent.status = IntentStatus::RequiresPaymentMethod;
+        intent.method = None;
+        draft.event(owner, EventKind::ChargeFailed, charge_id);
+        draft.event(owner, EventKind::PaymentIntentFailed, intent_id(key));
+        return Ok(Reply::Declined(intent_id(key)));
+    }
+    draft.event(owner, EventKind::ChargeSucceeded, charge_id);
+    if capture_method == CaptureMethod::Manual {
+        let days = i32::from(draft.ctx.tables.authorization_days);
+        let until = draft.ctx.now.plus_days(days).ok_or_else(out_of_range)?;
+        let intent = intent_mut(flow)?;
+        intent.status = IntentStatus::RequiresCapture;
+        intent.amount_capturable = amount;
+        intent.capture_before = Some(until);
+        draft.schedule_as(until, key.birth, authorization_ordinal(), DueKind::AuthorizationExpires(key.birth));
+        draft.event(owner, EventKind::PaymentIntentCapturable, intent_id(key));
+    } else {
+        settle::settle(draft, flow, key, amount)?;
+        let intent = intent_mut(flow)?;
+        intent.status = IntentStatus::Succeeded;
+        intent.amount_received = amount;
+        draft.event(owner, EventKind::PaymentIntentSucceeded, intent_id(key));
+    }
+    Ok(Reply::Object(intent_id(key)))
+}
+
+/// Authorizations have an ordinal of their own in the due queue, so that capturing or canceling finds them.
+fn authorization_ordinal() -> u16 {
+    u16::MAX
+}
+
+fn card_of(
+    draft: &Draft<'_>,
+    flow: &FlowRecord,
+    key: RecordKey,
+    method: MethodRef,
+    customer: Option<u64>,
+) -> Result<(Card, Option<Change>), Halt> {
+    if let Some(inline) = flow.inline_method.filter(|inline| method == MethodRef { key, slot: inline.slot }) {
+        return Ok((inline.card, None));
+    }
+    let input = MethodInput::Saved(method);
+    let resolved = method::resolve(draft.facts, draft.ctx, flow.owner, &input, customer)?;
+    Ok((resolved.card, resolved.spent))
+}
+
+/// Moves a superseded, failed charge out of the head record.
+fn archive(draft: &mut Draft<'_>, flow: &FlowRecord, key: RecordKey, charge: Charge) -> Result<(), Halt> {
+    let child = ATTEMPT_CHILDREN.checked_add(u32::from(charge.attempt)).ok_or_else(out_of_range)?;
+    let at = RecordKey { birth: key.birth, child };
+    let customer = intent(flow)?.customer;
+    let record = AttemptRecord { owner: flow.owner, charge, customer, private: flow.private.clone() };
+    draft.change(Change::of(at, Record::Attempt(record)));
+    Ok(())
+}
+
+fn check_amount(draft: &Draft<'_>, flow: &FlowRecord) -> Result<(), Halt> {
+    let intent = intent(flow)?;
+    let owner = draft.account_record(flow.owner)?;
+    let owner = account::of(&owner)?;
+    let (amount, currency) = (intent.amount, intent.currency);
+    if amount < 0 {
+        return Err(positive("amount"));
+    }
+    let digits = currency.max_charge_digits();
+    if amount.checked_ilog10().unwrap_or(0) >= digits {
+        let message = format!("Amount must be no more than {digits} digits in {currency}.");
+        return Err(Refusal::new(message).code("amount_too_large").param("amount").into());
+    }
+    let multiple = currency.charge_multiple();
+    if amount % multiple != 0 {
+        let message = format!("Invalid amount: amounts in {currency} must be divisible by {multiple}.");
+        return Err(Refusal::new(message).code("parameter_invalid_integer").param("amount").into());
+    }
+    let settled_in = settlement_currency(owner, currency);
+    let minimum = settled_in.min_charge().unwrap_or(1);
+    let at_least = |amount: i64, of: Currency, minimum: i64| -> Result<(), Halt> {
+        if amount >= minimum {
+            return Ok(());
+        }
+        let message = format!(
+            "Amount must be at least {} {of}: the minimum charge of the currency that this account settles in.",
+            Money::new(minimum, of).display_major()
+        );
+        Err(Refusal::new(message).code("amount_too_small").param("amount").into())
+    };
+    if settled_in == currency {
+        return at_least(amount, currency, minimum);
+    }
+    at_least(amount, currency, 1)?;
+    let rate = draft.rate(currency, settled_in)?;
+    let worth =
+        crate::primitives::exchange::convert(Money::new(amount, currency), &rate, 0).map_err(|_| out_of_range())?;
+    at_least(worth.at_base.minor(), settled_in, minimum)
+}
+
+/// The flow of a payment intent of `acting`, as it is and as a copy to change.
+pub fn load(facts: &dyn Facts, ctx: &Context<'_>, acting: AccountNo, birth: u64) -> Result<(Shared, FlowRecord), Halt> {
+    let key = RecordKey::head(birth);
+    let record = facts.record(key)?;
+    if let Some(record) = record
+        && let Record::Flow(flow) = &*record
+        && flow.owner == acting
+        && flow.intent.is_some()
+    {
+        let flow = flow.as_ref().clone();
+        return Ok((record, flow));
+    }
+    let message = format!("No such payment_intent: '{}'", ctx.ids.encode(&intent_id(key)));
+    Err(Refusal { status: 404, ..Refusal::new(message) }.code("resource_missing").param("intent").into())
+}
+
+fn intent(flow: &FlowRecord) -> Result<&Intent, Halt> {
+    flow.intent.as_ref().ok_or_else(|| Refusal::new("This object is no payment.").into())
+}
+
+fn intent_mut(flow: &mut FlowRecord) -> Result<&mut Intent, Halt> {
+    flow.intent.as_mut().ok_or_else(|| Refusal::new("This object is no payment.").into())
+}
+
+fn intent_id(key: RecordKey) -> crate::primitives::id::ObjectId {
+    key.id(ObjectKind::PaymentIntent, Slot::MAIN)
+}
+
+/// The intent's texts change; a charge that still shares them gets its own copy first.
+fn patch_intent_texts(draft: &Draft<'_>, flow: &mut FlowRecord, patch: &TextPatch) -> Option<Texts> {
+    if patch.is_empty() {
+        return None;
+    }
+    let mut texts = draft.ctx.open(&flow.private);
+    if flow.charge.is_some() {
+        split_charge_text(flow, &mut texts);
+    }
+    texts.apply("pi.", patch);
+    Some(texts)
+}
+
+fn split_charge_text(flow: &mut FlowRecord, texts: &mut Texts) {
+    if !flow.charge_text_split {
+        texts.copy("pi.", "ch.");
+        flow.charge_text_split = true;
+    }
+}
+
+/// The key that seals a flow's texts: the customer's, else its owner's.
+pub fn text_key(facts: &dyn Facts, ctx: &Context<'_>, flow: &FlowRecord) -> Result<u32, Halt> {
+    if let Some(birth) = flow.intent.as_ref().and_then(|intent| intent.customer) {
+        return customer::key_no(facts, ctx, birth);
+    }
+    let owner = account::load(facts, flow.owner)?;
+    Ok(account::of(&owner)?.key_no)
+}
+
+/// Seals the texts and hands the flow's record over.
+fn finish(
+    mut draft: Draft<'_>,
+    mut flow: FlowRecord,
+    key: RecordKey,
+    before: Option<Shared>,
+    texts: Option<Texts>,
+    reply: Reply,
+) -> Result<Outcome, Halt> {
+    let key_no = text_key(draft.facts, draft.ctx, &flow)?;
+    if let Some(texts) = texts {
+        flow.private = draft.seal(key_no, &texts)?;
+    }
+    draft.change(Change { key, after: Arc::new(Record::Flow(Box::new(flow))), before, index: Vec::new() });
+    let mut outcome = draft.finish(reply);
+    outcome.text_key_no = key_no;
+    Ok(outcome)
+}
+
+fn missing(param: &str) -> Halt {
+    Refusal::new(format!("Missing required param: {param}.")).code("parameter_missing").param(param).into()
+}
+
+fn positive(param: &str) -> Halt {
+    Refusal::new("This value must be greater than or equal to 1.").code("parameter_invalid_integer").param(param).into()
+}
+
+fn unexpected_state(flow: &FlowRecord, birth: u64, wanted: &str, allowed: &str) -> Halt {
+    let status = flow.intent.as_ref().map_or("", |intent| intent.status.wire());
+    let message = format!(
+        "This PaymentIntent could not be {wanted} because it has a status of {status}. \
+         Only a PaymentIntent with one of the following statuses may be {wanted}: {allowed}."
+    );
+    Refusal::new(message).code("payment_intent_unexpected_state").intent(birth).into()
+}
+
+impl IntentStatus {
+    /// The status on the wire.
+    pub fn wire(self) -> &'static str {
+        match self {
+            IntentStatus::RequiresPaymentMethod => "requires_payment_method",
+            IntentStatus::RequiresConfirmation => "requires_confirmation",
+            IntentStatus::RequiresAction => "requires_action",
+            IntentStatus::Processing => "processing",
+            IntentStatus::RequiresCapture => "requires_capture",
+            IntentStatus::Succeeded => "succeeded",
+            IntentStatus::Canceled => "canceled",
+        }
+    }
+}

@@ -1,0 +1,1300 @@
+//! The records of a platform: what the API's objects are rendered from, and what a decision reads and writes.
+//!
+//! A record has a key (the birth of its flow, and which child of it), one owner, and typed fields. Names, addresses,
+//! descriptions, metadata and other personal or free text lie in [`Sealed`] form beside them. Every number that is
+//! written here (`#[n(..)]`, [`Slot`]) is fixed for ever: journals of every released format must replay.
+
+use std::sync::Arc;
+
+use minicbor::{Decode, Encode};
+use rust_decimal::Decimal;
+
+use super::seal::Sealed;
+use crate::ledger::{AccountNo, Rail, SourceType};
+use crate::primitives::{
+    country::Country,
+    currency::Currency,
+    exchange::RateSource,
+    id::{ObjectId, ObjectKind},
+    time::{Day, Timestamp},
+};
+
+/// Where a record lies: the birth of its flow and its number within it. The head of a flow is child 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+pub struct RecordKey {
+    /// Sequence number of the entry that began the flow.
+    #[n(0)]
+    pub birth: u64,
+    /// 0 for the head; refunds, reversals, fee refunds and superseded attempts count up from 1.
+    #[n(1)]
+    pub child: u32,
+}
+
+impl RecordKey {
+    /// The platform's own account.
+    pub const PLATFORM: RecordKey = RecordKey { birth: 0, child: 0 };
+
+    /// The head record of a flow.
+    pub fn head(birth: u64) -> RecordKey {
+        RecordKey { birth, child: 0 }
+    }
+
+    /// The record that an object id leads to.
+    pub fn of(id: &ObjectId) -> RecordKey {
+        RecordKey { birth: id.birth, child: id.child }
+    }
+
+    /// The id of the object of `kind` in slot `slot` of this record.
+    pub fn id(self, kind: ObjectKind, slot: u16) -> ObjectId {
+        ObjectId { kind, birth: self.birth, child: self.child, slot }
+    }
+}
+
+/// Slots of the objects inside one record. Transfer number `i` of a flow and what hangs on it share slot `i`.
+#[derive(Debug)]
+pub struct Slot;
+
+impl Slot {
+    /// The main object of a record.
+    pub const MAIN: u16 = 0;
+    /// Where a payment's inline payment method lies in its flow record.
+    pub const INLINE_METHOD: u16 = 1;
+}
+
+/// Any record.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub enum Record {
+    /// A connected account, or the platform's own.
+    #[n(0)]
+    Account(#[n(0)] Box<AccountRecord>),
+    /// A customer.
+    #[n(1)]
+    Customer(#[n(0)] CustomerRecord),
+    /// A saved payment method.
+    #[n(2)]
+    PaymentMethod(#[n(0)] MethodRecord),
+    /// A single-use token.
+    #[n(3)]
+    Token(#[n(0)] TokenRecord),
+    /// A payment and all that it makes, or a transfer without a payment.
+    #[n(4)]
+    Flow(#[n(0)] Box<FlowRecord>),
+    /// A charge that failed and was superseded by a later attempt of its payment intent.
+    #[n(5)]
+    Attempt(#[n(0)] AttemptRecord),
+    /// A refund and what it moved.
+    #[n(6)]
+    Refund(#[n(0)] RefundRecord),
+    /// A transfer reversal made by itself.
+    #[n(7)]
+    Reversal(#[n(0)] ReversalRecord),
+    /// An application fee refund made by itself.
+    #[n(8)]
+    FeeRefund(#[n(0)] FeeRefundRecord),
+    /// A payout.
+    #[n(9)]
+    Payout(#[n(0)] PayoutRecord),
+    /// A named split rule.
+    #[n(10)]
+    SplitRule(#[n(0)] SplitRuleRecord),
+    /// A correction.
+    #[n(11)]
+    Adjustment(#[n(0)] AdjustmentRecord),
+}
+
+impl Record {
+    /// The account that the record's main object belongs to.
+    pub fn owner(&self) -> AccountNo {
+        match self {
+            Record::Account(_) => AccountNo::PLATFORM,
+            Record::Customer(r) => r.owner,
+            Record::PaymentMethod(r) => r.owner,
+            Record::Token(r) => r.owner,
+            Record::Flow(r) => r.owner,
+            Record::Attempt(r) => r.owner,
+            Record::Refund(r) => r.owner,
+            Record::Reversal(r) => r.owner,
+            Record::FeeRefund(r) => r.owner,
+            Record::Payout(r) => r.owner,
+            Record::SplitRule(_) | Record::Adjustment(_) => AccountNo::PLATFORM,
+        }
+    }
+
+    /// The balance transactions that lie in this record; a row's slot is its place here.
+    pub fn rows(&self) -> &[Row] {
+        match self {
+            Record::Flow(r) => &r.rows,
+            Record::Refund(r) => &r.rows,
+            Record::Reversal(r) => &r.rows,
+            Record::FeeRefund(r) => &r.rows,
+            Record::Payout(r) => &r.rows,
+            Record::Adjustment(r) => &r.rows,
+            Record::Account(_)
+            | Record::Customer(_)
+            | Record::PaymentMethod(_)
+            | Record::Token(_)
+            | Record::Attempt(_)
+            | Record::SplitRule(_) => &[],
+        }
+    }
+}
+
+/// When and by which entry an object was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Made {
+    /// The entry's sequence number; lists are ordered by it.
+    #[n(0)]
+    pub seq: u64,
+    /// The entry's time.
+    #[n(1)]
+    pub at: Timestamp,
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Balance transactions
+
+/// A balance transaction: the only thing that moves an account's balance. `net = amount - fee`, always.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct Row {
+    /// Whose balance.
+    #[n(0)]
+    pub account: AccountNo,
+    /// The `type` on the wire.
+    #[n(1)]
+    pub kind: RowKind,
+    /// Settlement currency.
+    #[n(2)]
+    pub currency: Currency,
+    /// Signed gross, minor units.
+    #[n(3)]
+    pub amount: i64,
+    /// What was withheld, minor units; negative when given back.
+    #[n(4)]
+    pub fee: i64,
+    /// Of [`Row::fee`], the part that is an application fee; the rest is processing.
+    #[n(5)]
+    pub application_fee: i64,
+    /// The object that the row belongs to.
+    #[n(6)]
+    pub source: RowSource,
+    /// The day from whose midnight the money is available; the day of `made` where it was at once.
+    #[n(7)]
+    pub available_on: Day,
+    /// By which entry.
+    #[n(8)]
+    pub made: Made,
+    /// How it was converted, if it was.
+    #[n(9)]
+    pub conversion: Option<RowConversion>,
+}
+
+impl Row {
+    /// What the row adds to the balance.
+    pub fn net(&self) -> i64 {
+        // Both are bounded at 10^15 by `decide`.
+        self.amount - self.fee
+    }
+}
+
+/// The exchange that a row went through: rate, date and source are kept for ever with it.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct RowConversion {
+    /// Source currency.
+    #[n(0)]
+    pub from: Currency,
+    /// Minor units in the source currency; signed like the row.
+    #[n(1)]
+    pub from_minor: i64,
+    /// Target minor units per source minor unit, fee included: the wire's `exchange_rate`.
+    #[cbor(n(2), with = "crate::primitives::exchange::decimal_cbor")]
+    pub rate: Decimal,
+    /// Market rate, target major units per source major unit.
+    #[cbor(n(3), with = "crate::primitives::exchange::decimal_cbor")]
+    pub base: Decimal,
+    /// The day that the market rate was published.
+    #[n(4)]
+    pub rate_day: Day,
+    /// By whom.
+    #[n(5)]
+    pub rate_source: RateSource,
+    /// Whether that day lies so far back that the rate is marked stale.
+    #[n(6)]
+    pub stale: bool,
+    /// What the rounding of this conversion left over, in 10^-9 minor units of the target.
+    #[n(7)]
+    pub residue_nano: i64,
+}
+
+/// A balance transaction's `type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(index_only)]
+pub enum RowKind {
+    #[n(0)]
+    Charge,
+    #[n(1)]
+    Payment,
+    #[n(2)]
+    Transfer,
+    #[n(3)]
+    ApplicationFee,
+    #[n(4)]
+    Refund,
+    /// The uncaptured rest of a partial capture: `refund`, category `partial_capture_reversal`.
+    #[n(5)]
+    PartialCaptureReversal,
+    #[n(6)]
+    PaymentRefund,
+    #[n(7)]
+    TransferRefund,
+    #[n(8)]
+    ApplicationFeeRefund,
+    /// A connected account gets an application fee back: `adjustment`, category `fee`.
+    #[n(9)]
+    FeeAdjustment,
+    #[n(10)]
+    Payout,
+    #[n(11)]
+    PayoutCancel,
+    #[n(12)]
+    PayoutFailure,
+    /// A manual correction: `adjustment`, category `other_adjustment`.
+    #[n(13)]
+    Adjustment,
+}
+
+/// The object that a balance transaction names as its source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct RowSource {
+    /// Kind of object.
+    #[n(0)]
+    pub kind: ObjectKind,
+    /// Its record.
+    #[n(1)]
+    pub key: RecordKey,
+    /// Its slot there.
+    #[n(2)]
+    pub slot: u16,
+}
+
+impl RowSource {
+    /// As an object id.
+    pub fn id(&self) -> ObjectId {
+        self.key.id(self.kind, self.slot)
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Accounts
+
+/// A connected account, or the platform's own account (record 0).
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct AccountRecord {
+    #[n(0)]
+    pub made: Made,
+    #[n(1)]
+    pub country: Country,
+    #[n(2)]
+    pub default_currency: Currency,
+    #[n(3)]
+    pub kind: AccountKind,
+    /// Where dispute, fee, loss and requirement duties lie. Legacy types fill it too.
+    #[n(4)]
+    pub controller: Controller,
+    #[n(5)]
+    pub business_type: Option<BusinessType>,
+    /// Requested capabilities, by wire name, in the order of the name.
+    #[n(6)]
+    pub capabilities: Vec<Capability>,
+    /// What is still due, as field paths of the API, sorted. Empty: nothing.
+    #[n(7)]
+    pub currently_due: Vec<String>,
+    #[n(8)]
+    pub details_submitted: bool,
+    #[n(9)]
+    pub charges_enabled: bool,
+    #[n(10)]
+    pub payouts_enabled: bool,
+    #[n(11)]
+    pub tos_accepted_at: Option<Timestamp>,
+    /// Days from charge to availability: business or calendar days by country.
+    #[n(12)]
+    pub delay_days: u8,
+    #[n(13)]
+    pub payout_interval: PayoutInterval,
+    #[n(14)]
+    pub debit_negative_balances: bool,
+    /// Bank accounts and debit cards for payouts, in order of creation; slot = index + 1.
+    #[n(15)]
+    pub external_accounts: Vec<ExternalAccount>,
+    /// Test results of identity values, so that no such value is ever stored.
+    #[n(16)]
+    pub identity: Identity,
+    /// Everything that names a person or business, and metadata: by parameter path.
+    #[n(17)]
+    pub private: Sealed,
+    /// Which key seals this account's private fields.
+    #[n(18)]
+    pub key_no: u32,
+    #[n(19)]
+    pub deleted: bool,
+    /// Why the platform rejected it, if it did.
+    #[n(20)]
+    pub rejected: Option<String>,
+}
+
+impl AccountRecord {
+    /// Whether `name` is a capability in force.
+    pub fn is_active(&self, name: &str) -> bool {
+        self.capabilities.iter().any(|c| c.name == name && c.status == CapabilityStatus::Active)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum AccountKind {
+    #[n(0)]
+    Standard,
+    #[n(1)]
+    Express,
+    #[n(2)]
+    Custom,
+    /// Made with controller values that match no legacy type.
+    #[n(3)]
+    None,
+}
+
+/// Who bears what. `true` is the platform (`application`), `false` the operator or the account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Controller {
+    #[n(0)]
+    pub losses_application: bool,
+    /// `controller.fees.payer`.
+    #[n(1)]
+    pub fees: FeesPayer,
+    #[n(2)]
+    pub dashboard: Dashboard,
+    #[n(3)]
+    pub requirements_application: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum FeesPayer {
+    #[n(0)]
+    Account,
+    #[n(1)]
+    Application,
+    #[n(2)]
+    ApplicationCustom,
+    #[n(3)]
+    ApplicationExpress,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Dashboard {
+    #[n(0)]
+    Full,
+    #[n(1)]
+    Express,
+    #[n(2)]
+    None,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum BusinessType {
+    #[n(0)]
+    Individual,
+    #[n(1)]
+    Company,
+    #[n(2)]
+    NonProfit,
+    #[n(3)]
+    GovernmentEntity,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Capability {
+    /// Wire name, for example `card_payments`.
+    #[n(0)]
+    pub name: String,
+    #[n(1)]
+    pub status: CapabilityStatus,
+    #[n(2)]
+    pub requested_at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum CapabilityStatus {
+    #[n(0)]
+    Inactive,
+    #[n(1)]
+    Pending,
+    #[n(2)]
+    Active,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum PayoutInterval {
+    #[n(0)]
+    Manual,
+    #[n(1)]
+    Daily,
+    #[n(2)]
+    Weekly,
+    #[n(3)]
+    Monthly,
+}
+
+/// A bank account or debit card that payouts go to. Its number was never stored: `last4` and a keyed fingerprint stay.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct ExternalAccount {
+    #[n(0)]
+    pub made: Made,
+    #[n(1)]
+    pub country: Country,
+    #[n(2)]
+    pub currency: Currency,
+    #[n(3)]
+    pub routing_number: Option<String>,
+    #[n(4)]
+    pub last4: String,
+    #[n(5)]
+    pub fingerprint: String,
+    #[n(6)]
+    pub default_for_currency: bool,
+    /// What payouts to it will do, from the test number it was made with.
+    #[n(7)]
+    pub outcome: BankOutcome,
+    #[n(8)]
+    pub status: BankStatus,
+    /// `individual` or `company`, as given.
+    #[n(9)]
+    pub holder_type: Option<String>,
+    #[n(10)]
+    pub deleted: bool,
+}
+
+/// What happens to a payout sent to a test bank account (section 13.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum BankOutcome {
+    #[n(0)]
+    Paid,
+    #[n(1)]
+    NoAccount,
+    #[n(2)]
+    AccountClosed,
+    #[n(3)]
+    InsufficientFunds,
+    #[n(4)]
+    DebitNotAuthorized,
+    #[n(5)]
+    InvalidCurrency,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum BankStatus {
+    #[n(0)]
+    New,
+    #[n(1)]
+    Errored,
+}
+
+/// What was given of identity, and how its test value decides (section 3.9). The values themselves are never stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Identity {
+    #[n(0)]
+    pub dob: Option<TestResult>,
+    #[n(1)]
+    pub address: Option<TestResult>,
+    #[n(2)]
+    pub id_number: Option<TestResult>,
+    #[n(3)]
+    pub ssn_last_4: Option<TestResult>,
+    #[n(4)]
+    pub tax_id: Option<TestResult>,
+    #[n(5)]
+    pub first_name: bool,
+    #[n(6)]
+    pub last_name: bool,
+    #[n(7)]
+    pub email: bool,
+    #[n(8)]
+    pub phone: bool,
+    #[n(9)]
+    pub company_name: bool,
+    #[n(10)]
+    pub mcc: bool,
+    #[n(11)]
+    pub url_or_description: bool,
+    #[n(12)]
+    pub tos: bool,
+}
+
+/// What a test value makes of a verification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum TestResult {
+    #[n(0)]
+    Verified,
+    #[n(1)]
+    Failed,
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Customers, payment methods, tokens
+
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct CustomerRecord {
+    #[n(0)]
+    pub owner: AccountNo,
+    #[n(1)]
+    pub made: Made,
+    /// `invoice_settings.default_payment_method`.
+    #[n(2)]
+    pub default_method: Option<MethodRef>,
+    /// email, name, phone, description, address, shipping, metadata.
+    #[n(3)]
+    pub private: Sealed,
+    #[n(4)]
+    pub key_no: u32,
+    #[n(5)]
+    pub deleted: bool,
+}
+
+/// Where a payment method lies: in a record of its own, or inside the flow that made it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct MethodRef {
+    #[n(0)]
+    pub key: RecordKey,
+    /// [`Slot::MAIN`] for a record of its own, [`Slot::INLINE_METHOD`] inside a flow.
+    #[n(1)]
+    pub slot: u16,
+}
+
+impl MethodRef {
+    /// As an object id.
+    pub fn id(&self) -> ObjectId {
+        self.key.id(ObjectKind::PaymentMethod, self.slot)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct MethodRecord {
+    #[n(0)]
+    pub owner: AccountNo,
+    #[n(1)]
+    pub made: Made,
+    #[n(2)]
+    pub card: Card,
+    /// Birth of the customer it is attached to.
+    #[n(3)]
+    pub customer: Option<u64>,
+    /// It was detached, or used without a customer: it cannot be used again.
+    #[n(4)]
+    pub consumed: bool,
+    /// billing_details, metadata.
+    #[n(5)]
+    pub private: Sealed,
+}
+
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct TokenRecord {
+    #[n(0)]
+    pub owner: AccountNo,
+    #[n(1)]
+    pub made: Made,
+    #[n(2)]
+    pub content: TokenContent,
+    #[n(3)]
+    pub used: bool,
+    /// Name and address given with it.
+    #[n(4)]
+    pub private: Sealed,
+}
+
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub enum TokenContent {
+    #[n(0)]
+    Card(#[n(0)] Card),
+    #[n(1)]
+    Bank(#[n(0)] ExternalAccount),
+}
+
+/// What is kept of a card. The number and the security code never get here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Card {
+    #[n(0)]
+    pub brand: Brand,
+    #[n(1)]
+    pub funding: Funding,
+    #[n(2)]
+    pub country: Country,
+    /// The last four digits, as a number.
+    #[n(3)]
+    pub last4: u16,
+    #[n(4)]
+    pub exp_month: u8,
+    #[n(5)]
+    pub exp_year: u16,
+    /// Keyed hash of the number.
+    #[cbor(n(6), with = "minicbor::bytes")]
+    pub fingerprint: [u8; 8],
+    /// What a charge of it does, from the test number (section 13).
+    #[n(7)]
+    pub recipe: Recipe,
+    /// Whether a security code was given and what the check says.
+    #[n(8)]
+    pub cvc_check: Check,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Brand {
+    #[n(0)]
+    Visa,
+    #[n(1)]
+    Mastercard,
+    #[n(2)]
+    Amex,
+    #[n(3)]
+    Discover,
+    #[n(4)]
+    Diners,
+    #[n(5)]
+    Jcb,
+    #[n(6)]
+    Unionpay,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Funding {
+    #[n(0)]
+    Credit,
+    #[n(1)]
+    Debit,
+    #[n(2)]
+    Prepaid,
+}
+
+/// The result of a check of the security code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Check {
+    /// None was given: null on the wire.
+    #[n(0)]
+    Absent,
+    #[n(1)]
+    Pass,
+    #[n(2)]
+    Fail,
+    /// Given, not checked yet (saved card, before its first charge).
+    #[n(3)]
+    Unchecked,
+}
+
+/// What a test card does when it is charged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Recipe {
+    #[n(0)]
+    Succeed,
+    /// Succeeds, and the money is available at once.
+    #[n(1)]
+    BypassPending,
+    #[n(2)]
+    GenericDecline,
+    #[n(3)]
+    InsufficientFunds,
+    #[n(4)]
+    LostCard,
+    #[n(5)]
+    StolenCard,
+    #[n(6)]
+    ExpiredCard,
+    #[n(7)]
+    IncorrectCvc,
+    #[n(8)]
+    ProcessingError,
+    #[n(9)]
+    VelocityExceeded,
+    #[n(10)]
+    Fraudulent,
+    /// Can be attached to a customer; a charge declines.
+    #[n(11)]
+    ChargeCustomerFail,
+    /// Demands authentication (3-D Secure). Until hosted pages exist a confirmation of it is refused.
+    #[n(12)]
+    AuthenticationRequired,
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Flows
+
+/// The head record of a flow: a payment intent with its charge, transfers and fees, or a transfer alone.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct FlowRecord {
+    #[n(0)]
+    pub owner: AccountNo,
+    #[n(1)]
+    pub made: Made,
+    #[n(2)]
+    pub intent: Option<Intent>,
+    /// The latest attempt's charge.
+    #[n(3)]
+    pub charge: Option<Charge>,
+    /// What the flow sent to accounts. Slot of a transfer, its payment and its fee = index.
+    #[n(4)]
+    pub transfers: Vec<Transfer>,
+    /// Balance transactions of charge, transfers and fees; slot = index.
+    #[n(5)]
+    pub rows: Vec<Row>,
+    /// Child records made so far: the next one's number is this plus 1.
+    #[n(6)]
+    pub children: u32,
+    /// Of the children, the refunds (their numbers), newest last; at most the last 10 are kept here.
+    #[n(7)]
+    pub recent_refunds: Vec<u32>,
+    /// The payment method made by this flow's own confirmation (a test recipe or raw card), if any.
+    #[n(8)]
+    pub inline_method: Option<InlineMethod>,
+    /// Text by path: `pi.description`, `pi.metadata[order]`, `ch.…` once the charge's differs, `tr0.…`.
+    #[n(9)]
+    pub private: Sealed,
+    /// The charge has text of its own: metadata changed on one side after it was made.
+    #[n(10)]
+    pub charge_text_split: bool,
+}
+
+/// A payment method made inside a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
+pub struct InlineMethod {
+    #[n(0)]
+    pub card: Card,
+    #[n(1)]
+    pub made: Made,
+    /// Its slot: [`Slot::INLINE_METHOD`] for the flow's first one, one more for each that replaced it.
+    #[n(2)]
+    pub slot: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct Intent {
+    /// Presentment amount, minor units.
+    #[n(0)]
+    pub amount: i64,
+    /// Presentment currency.
+    #[n(1)]
+    pub currency: Currency,
+    #[n(2)]
+    pub status: IntentStatus,
+    #[n(3)]
+    pub capture_method: CaptureMethod,
+    #[n(4)]
+    pub confirmation_manual: bool,
+    /// Birth of the customer.
+    #[n(5)]
+    pub customer: Option<u64>,
+    #[n(6)]
+    pub method: Option<MethodRef>,
+    #[n(7)]
+    pub split: Split,
+    #[n(8)]
+    pub amount_capturable: i64,
+    #[n(9)]
+    pub amount_received: i64,
+    #[n(10)]
+    pub canceled_at: Option<Timestamp>,
+    #[n(11)]
+    pub cancellation_reason: Option<CancellationReason>,
+    /// Why the latest attempt failed.
+    #[n(12)]
+    pub last_error: Option<Decline>,
+    /// Charges made so far; the latest one's slot is this minus 1.
+    #[n(13)]
+    pub attempts: u16,
+    /// `automatic_payment_methods`: Some(allow_redirects=always).
+    #[n(14)]
+    pub automatic_methods: Option<bool>,
+    /// Given `payment_method_types` or `allowed_payment_method_types`; empty: the default, card.
+    #[n(15)]
+    pub method_types: Vec<String>,
+    #[n(16)]
+    pub setup_future_usage: Option<FutureUsage>,
+    /// An authorization ends then.
+    #[n(17)]
+    pub capture_before: Option<Timestamp>,
+}
+
+/// How a payment's money is divided.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub enum Split {
+    /// The owner keeps it.
+    #[n(0)]
+    Keep,
+    /// A destination charge with `application_fee_amount` (or none).
+    #[n(1)]
+    Destination {
+        #[n(0)]
+        account: AccountNo,
+        /// Presentment currency, minor units.
+        #[n(1)]
+        application_fee: Option<i64>,
+    },
+    /// A destination charge with `transfer_data[amount]`.
+    #[n(2)]
+    DestinationAmount {
+        #[n(0)]
+        account: AccountNo,
+        #[n(1)]
+        amount: i64,
+    },
+    /// By a named rule (birth of its record), as it stands when the charge is captured.
+    #[n(3)]
+    Rule(#[n(0)] u64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum IntentStatus {
+    #[n(0)]
+    RequiresPaymentMethod,
+    #[n(1)]
+    RequiresConfirmation,
+    #[n(2)]
+    RequiresAction,
+    #[n(3)]
+    Processing,
+    #[n(4)]
+    RequiresCapture,
+    #[n(5)]
+    Succeeded,
+    #[n(6)]
+    Canceled,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum CaptureMethod {
+    #[n(0)]
+    AutomaticAsync,
+    #[n(1)]
+    Automatic,
+    #[n(2)]
+    Manual,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum FutureUsage {
+    #[n(0)]
+    OnSession,
+    #[n(1)]
+    OffSession,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum CancellationReason {
+    #[n(0)]
+    Abandoned,
+    #[n(1)]
+    Duplicate,
+    #[n(2)]
+    Fraudulent,
+    #[n(3)]
+    RequestedByCustomer,
+    /// The authorization expired.
+    #[n(4)]
+    Automatic,
+}
+
+/// A decline, as issuer and network word it (section 13.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Decline {
+    /// Which recipe declined; code, decline code, advice and text follow from it.
+    #[n(0)]
+    pub recipe: Recipe,
+}
+
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct Charge {
+    #[n(0)]
+    pub made: Made,
+    /// Attempt number from 0: the charge's slot.
+    #[n(1)]
+    pub attempt: u16,
+    #[n(2)]
+    pub amount: i64,
+    #[n(3)]
+    pub amount_captured: i64,
+    /// Refunds that did not fail, the uncaptured rest of a partial capture among them.
+    #[n(4)]
+    pub amount_refunded: i64,
+    #[n(5)]
+    pub currency: Currency,
+    #[n(6)]
+    pub captured: bool,
+    /// Why it failed; `None` is a success.
+    #[n(7)]
+    pub failure: Option<Decline>,
+    #[n(8)]
+    pub rail: Rail,
+    #[n(9)]
+    pub card: Card,
+    #[n(10)]
+    pub method: MethodRef,
+    /// When the captured money becomes available.
+    #[n(11)]
+    pub available_on: Option<Day>,
+    /// Of `amount_refunded`, the uncaptured rest; it cannot be refunded again.
+    #[n(12)]
+    pub uncaptured_rest: i64,
+    /// What transfers took of it, in its settlement currency; they may take no more than it brought.
+    #[n(13)]
+    pub transferred: i64,
+}
+
+impl Charge {
+    /// What refunds may still take, presentment currency.
+    pub fn refundable(&self) -> i64 {
+        self.amount_captured - (self.amount_refunded - self.uncaptured_rest)
+    }
+}
+
+/// A transfer with the payment that it makes on its destination.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct Transfer {
+    #[n(0)]
+    pub made: Made,
+    #[n(1)]
+    pub destination: AccountNo,
+    /// What leaves the owner, in its settlement currency.
+    #[n(2)]
+    pub amount: i64,
+    #[n(3)]
+    pub currency: Currency,
+    #[n(4)]
+    pub amount_reversed: i64,
+    /// Whether it came from a charge: this flow's, or `source` of another flow.
+    #[n(5)]
+    pub source: TransferSource,
+    /// What the destination's balance got, gross, in its currency.
+    #[n(6)]
+    pub payment_amount: i64,
+    #[n(7)]
+    pub payment_currency: Currency,
+    #[n(8)]
+    pub payment_refunded: i64,
+    #[n(9)]
+    pub fee: Option<ApplicationFee>,
+    #[n(10)]
+    pub source_type: SourceType,
+    /// Child numbers of its reversals, newest last; at most the last 10 are kept here.
+    #[n(11)]
+    pub recent_reversals: Vec<u32>,
+    #[n(12)]
+    pub available_on: Day,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum TransferSource {
+    /// No charge behind it.
+    #[n(0)]
+    Balance,
+    /// This flow's own charge.
+    #[n(1)]
+    OwnCharge,
+    /// The charge of another flow (`source_transaction`), by birth and attempt.
+    #[n(2)]
+    Charge {
+        #[n(0)]
+        birth: u64,
+        #[n(1)]
+        attempt: u16,
+    },
+}
+
+/// An application fee of a destination charge.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct ApplicationFee {
+    /// As asked for: presentment currency.
+    #[n(0)]
+    pub amount: i64,
+    #[n(1)]
+    pub currency: Currency,
+    #[n(2)]
+    pub amount_refunded: i64,
+    /// What the connected account's payment paid of it, in its currency.
+    #[n(3)]
+    pub charged: i64,
+    #[n(4)]
+    pub charged_currency: Currency,
+    /// What it got back of that.
+    #[n(5)]
+    pub charged_refunded: i64,
+    /// Child numbers of its refunds, newest last; at most the last 10 are kept here.
+    #[n(6)]
+    pub recent_refunds: Vec<u32>,
+}
+
+/// A failed charge that a later attempt superseded. Its id keeps pointing at its flow; the slot leads here.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct AttemptRecord {
+    #[n(0)]
+    pub owner: AccountNo,
+    #[n(1)]
+    pub charge: Charge,
+    /// Birth of the customer at that time.
+    #[n(2)]
+    pub customer: Option<u64>,
+    #[n(3)]
+    pub private: Sealed,
+}
+
+/// Child numbers of superseded attempts lie above all others: attempt `n` is child `ATTEMPT_CHILDREN + n`.
+pub const ATTEMPT_CHILDREN: u32 = 0x80_0000;
+
+/// A refund with the reversal and fee refund that it took along.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct RefundRecord {
+    #[n(0)]
+    pub owner: AccountNo,
+    #[n(1)]
+    pub made: Made,
+    /// Birth of the flow is the record's own; which of its charges.
+    #[n(2)]
+    pub charge_attempt: u16,
+    /// Presentment currency.
+    #[n(3)]
+    pub amount: i64,
+    #[n(4)]
+    pub currency: Currency,
+    #[n(5)]
+    pub reason: Option<RefundReason>,
+    #[n(6)]
+    pub reversals: Vec<ReversalPart>,
+    #[n(7)]
+    pub fee_refunds: Vec<FeeRefundPart>,
+    #[n(8)]
+    pub rows: Vec<Row>,
+    /// It is the uncaptured rest of a partial capture.
+    #[n(9)]
+    pub uncaptured_rest: bool,
+    /// metadata.
+    #[n(10)]
+    pub private: Sealed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum RefundReason {
+    #[n(0)]
+    Duplicate,
+    #[n(1)]
+    Fraudulent,
+    #[n(2)]
+    RequestedByCustomer,
+}
+
+/// The reversal of one transfer. Its id (`trr_`) and that of the destination's refund (`pyr_`) have the slot of the
+/// transfer in the record that holds it.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct ReversalPart {
+    /// Index of the transfer in its flow.
+    #[n(0)]
+    pub transfer: u16,
+    #[n(1)]
+    pub destination: AccountNo,
+    /// In the transfer's currency.
+    #[n(2)]
+    pub amount: i64,
+    #[n(3)]
+    pub currency: Currency,
+    /// What the destination lost, in its currency.
+    #[n(4)]
+    pub payment_amount: i64,
+    #[n(5)]
+    pub payment_currency: Currency,
+}
+
+/// The refund of one application fee (`fr_`), slot = index of its transfer.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct FeeRefundPart {
+    #[n(0)]
+    pub transfer: u16,
+    #[n(1)]
+    pub account: AccountNo,
+    /// Of the fee's amount, in the fee's currency.
+    #[n(2)]
+    pub amount: i64,
+    #[n(3)]
+    pub currency: Currency,
+    /// What the connected account got back, in its currency.
+    #[n(4)]
+    pub returned: i64,
+    #[n(5)]
+    pub returned_currency: Currency,
+}
+
+/// A transfer reversal that no refund made.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct ReversalRecord {
+    #[n(0)]
+    pub owner: AccountNo,
+    #[n(1)]
+    pub made: Made,
+    #[n(2)]
+    pub part: ReversalPart,
+    #[n(3)]
+    pub fee_refund: Option<FeeRefundPart>,
+    #[n(4)]
+    pub rows: Vec<Row>,
+    /// description, metadata.
+    #[n(5)]
+    pub private: Sealed,
+}
+
+/// An application fee refund that no refund made.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct FeeRefundRecord {
+    #[n(0)]
+    pub owner: AccountNo,
+    #[n(1)]
+    pub made: Made,
+    #[n(2)]
+    pub part: FeeRefundPart,
+    #[n(3)]
+    pub rows: Vec<Row>,
+    /// metadata.
+    #[n(4)]
+    pub private: Sealed,
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Payouts, split rules, adjustments
+
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct PayoutRecord {
+    #[n(0)]
+    pub owner: AccountNo,
+    #[n(1)]
+    pub made: Made,
+    #[n(2)]
+    pub amount: i64,
+    #[n(3)]
+    pub currency: Currency,
+    #[n(4)]
+    pub status: PayoutStatus,
+    #[n(5)]
+    pub arrival_on: Day,
+    /// Index into the owner's external accounts.
+    #[n(6)]
+    pub bank: u16,
+    #[n(7)]
+    pub source_type: SourceType,
+    #[n(8)]
+    pub failure: Option<BankOutcome>,
+    /// Row 0 is the payout's; row 1 its cancellation or failure.
+    #[n(9)]
+    pub rows: Vec<Row>,
+    /// description, statement_descriptor, metadata.
+    #[n(10)]
+    pub private: Sealed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum PayoutStatus {
+    #[n(0)]
+    Pending,
+    #[n(1)]
+    InTransit,
+    #[n(2)]
+    Paid,
+    #[n(3)]
+    Canceled,
+    #[n(4)]
+    Failed,
+}
+
+/// A named rule that divides a charge (Florin's own; no other API has it in this form).
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct SplitRuleRecord {
+    #[n(0)]
+    pub made: Made,
+    #[n(1)]
+    pub name: String,
+    #[n(2)]
+    pub shares: Vec<Share>,
+    #[n(3)]
+    pub private: Sealed,
+}
+
+/// One party's share under a rule.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct Share {
+    /// [`AccountNo::PLATFORM`] keeps its share.
+    #[n(0)]
+    pub account: AccountNo,
+    #[n(1)]
+    pub terms: ShareTerms,
+}
+
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub enum ShareTerms {
+    /// Millionths of the charge.
+    #[n(0)]
+    Percent(#[n(0)] u32),
+    /// A fixed amount, minor units of the charge's settlement currency.
+    #[n(1)]
+    Fixed(#[n(0)] i64),
+    /// Millionths by size of the charge: the first tier whose bound the charge does not exceed; the last is unbounded.
+    #[n(2)]
+    Tiers(#[n(0)] Vec<Tier>),
+    /// What the others leave; with several, in proportion to their weights.
+    #[n(3)]
+    Remainder(#[n(0)] u32),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Tier {
+    /// Largest charge of this tier, minor units; `None` for the last.
+    #[n(0)]
+    pub up_to: Option<i64>,
+    /// Millionths.
+    #[n(1)]
+    pub ppm: u32,
+}
+
+/// A balanced correction that refers to the entry it repairs.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct AdjustmentRecord {
+    #[n(0)]
+    pub made: Made,
+    /// Sequence number of the entry that was wrong.
+    #[n(1)]
+    pub repairs: u64,
+    #[n(2)]
+    pub rows: Vec<Row>,
+    /// reason, author.
+    #[n(3)]
+    pub private: Sealed,
+}
+
+/// A record as decisions share it.
+pub type Shared = Arc<Record>;

@@ -1,0 +1,91 @@
+//! Tables that decide: prices, mark-ups, fixed rates, switches. They are data, put in force by an entry, so that a
+//! replay decides as the first life did.
+
+use minicbor::{Decode, Encode};
+use rust_decimal::Decimal;
+
+use crate::primitives::currency::Currency;
+
+/// The tables in force for one platform.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct Tables {
+    /// Percentage part of the processing fee, millionths (29,000 = 2.9 %).
+    #[n(0)]
+    pub processing_ppm: u32,
+    /// Fixed part, by settlement currency, minor units.
+    #[n(1)]
+    pub processing_fixed: Vec<(Currency, i64)>,
+    /// Fee for a dispute, by settlement currency, minor units.
+    #[n(2)]
+    pub dispute_fee: Vec<(Currency, i64)>,
+    /// Mark-up on conversions into the balance of an account in the US, millionths.
+    #[n(3)]
+    pub conversion_us_ppm: u32,
+    /// … elsewhere.
+    #[n(4)]
+    pub conversion_other_ppm: u32,
+    /// Pairs whose rate is fixed, fee included: (from, to, target major units per source major unit).
+    #[n(5)]
+    pub fixed_rates: Vec<FixedRate>,
+    /// BLAKE3 of the market rates in force (the ECB file).
+    #[cbor(n(6), with = "minicbor::bytes")]
+    pub rates_digest: [u8; 32],
+    /// Whether an account's balance may go below zero by a refund or reversal.
+    #[n(7)]
+    pub allow_negative: bool,
+    /// Days until an authorization that is not captured ends.
+    #[n(8)]
+    pub authorization_days: u8,
+    /// Seconds from a test payout's creation to its arrival.
+    #[n(9)]
+    pub payout_arrival_s: u32,
+}
+
+/// One fixed pair.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct FixedRate {
+    #[n(0)]
+    pub from: Currency,
+    #[n(1)]
+    pub to: Currency,
+    #[cbor(n(2), with = "crate::primitives::exchange::decimal_cbor")]
+    pub rate: Decimal,
+}
+
+impl Default for Tables {
+    /// The price list that Florin starts with: section 4.3 of the reference.
+    fn default() -> Tables {
+        Tables {
+            processing_ppm: 29_000,
+            processing_fixed: vec![(Currency::USD, 30), (Currency::EUR, 30), (Currency::GBP, 30), (Currency::JPY, 30)],
+            dispute_fee: vec![(Currency::USD, 1_500), (Currency::EUR, 2_000), (Currency::GBP, 2_000)],
+            conversion_us_ppm: 10_000,
+            conversion_other_ppm: 20_000,
+            fixed_rates: Vec::new(),
+            rates_digest: [0; 32],
+            allow_negative: true,
+            authorization_days: 7,
+            payout_arrival_s: 60,
+        }
+    }
+}
+
+impl Tables {
+    /// Fixed part of the processing fee in `currency`: its own figure, else the same count of minor units as in the
+    /// table's first currency.
+    pub fn fixed_fee(&self, currency: Currency) -> i64 {
+        lookup(&self.processing_fixed, currency)
+            .or_else(|| self.processing_fixed.first().map(|&(_, minor)| minor))
+            .unwrap_or(0)
+    }
+
+    /// The dispute fee in `currency`.
+    pub fn dispute_fee(&self, currency: Currency) -> i64 {
+        lookup(&self.dispute_fee, currency).unwrap_or(0)
+    }
+}
+
+fn lookup(table: &[(Currency, i64)], currency: Currency) -> Option<i64> {
+    table.iter().find(|(have, _)| *have == currency).map(|&(_, minor)| minor)
+}

@@ -1,0 +1,290 @@
+//! Transfers without a charge of their own, and their reversals (sections 5.6 and 7.5).
+
+use std::sync::Arc;
+
+use super::account;
+use super::command::Request;
+use super::decide::{Change, Context, Facts, Halt, Outcome, Refusal, Reply};
+use super::draft::{Draft, out_of_range};
+use super::event::EventKind;
+use super::payment::text_key;
+use super::record::{FlowRecord, Record, RecordKey, ReversalRecord, RowKind, Shared, Slot, TransferSource};
+use super::refund::{flow_key, next_child, no_such, push_recent, refund_fee, reverse, tell_parts};
+use super::seal::{Sealed, Texts};
+use super::settle;
+use crate::ledger::{AccountNo, SourceType};
+use crate::primitives::currency::Currency;
+use crate::primitives::id::{ObjectId, ObjectKind};
+use crate::primitives::money::Money;
+use crate::primitives::time::Day;
+
+/// What a caller asks of a transfer.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// Minor units; optional with a source transaction.
+    pub amount: Option<i64>,
+    /// What leaves the caller.
+    pub currency: Currency,
+    /// Who gets it.
+    pub destination: AccountNo,
+    /// The charge that it comes from.
+    pub source_transaction: Option<ObjectId>,
+    /// Which kind of money it draws on.
+    pub source_type: SourceType,
+}
+
+/// Sends money of the platform to a connected account.
+///
+/// # Errors
+/// A refusal, or a missing fact.
+pub fn create(facts: &dyn Facts, ctx: &Context<'_>, request: &Request, asked: Asked) -> Result<Outcome, Halt> {
+    if !request.acting.is_platform() {
+        let message = "Transfers are made by the platform: leave the Stripe-Account header out.";
+        return Err(Refusal::new(message).code("transfers_not_allowed").into());
+    }
+    let mut draft = Draft::new(facts, ctx);
+    account::receives(facts, ctx, asked.destination, "destination")?;
+    let key = RecordKey::head(ctx.seq);
+    let mut flow = FlowRecord {
+        owner: request.acting,
+        made: draft.made(),
+        intent: None,
+        charge: None,
+        transfers: Vec::new(),
+        rows: Vec::new(),
+        children: 0,
+        recent_refunds: Vec::new(),
+        inline_method: None,
+        private: Sealed::default(),
+        charge_text_split: false,
+    };
+    let (amount, from, on) = match asked.source_transaction {
+        Some(charge) => from_charge(&mut draft, &asked, charge)?,
+        None => {
+            let amount = positive(asked.amount.ok_or_else(|| missing("amount"))?)?;
+            check_available(&draft, request.acting, asked.currency, asked.source_type, amount)?;
+            (amount, TransferSource::Balance, draft.today())
+        }
+    };
+    let sent = Money::new(amount, asked.currency);
+    let transfer = settle::transfer(&mut draft, &mut flow, key, asked.destination, sent, from, on, None)?;
+    flow.transfers.push(transfer);
+    let id = key.id(ObjectKind::Transfer, Slot::MAIN);
+    draft.event(flow.owner, EventKind::TransferCreated, id);
+    draft.event(asked.destination, EventKind::PaymentCreated, key.id(ObjectKind::Payment, Slot::MAIN));
+    let key_no = text_key(facts, ctx, &flow)?;
+    let mut texts = Texts::default();
+    texts.apply("tr0.", &request.texts);
+    flow.private = draft.seal(key_no, &texts)?;
+    draft.change(Change::of(key, Record::Flow(Box::new(flow))));
+    let mut outcome = draft.finish(Reply::Object(id));
+    outcome.text_key_no = key_no;
+    Ok(outcome)
+}
+
+/// A transfer out of a charge: allowed beyond the available balance, limited by the charge, available with it.
+fn from_charge(draft: &mut Draft<'_>, asked: &Asked, charge_id: ObjectId) -> Result<(i64, TransferSource, Day), Halt> {
+    let key = RecordKey::head(charge_id.birth);
+    let record = draft.facts.record(key)?;
+    let flow = match record.as_deref() {
+        Some(Record::Flow(flow)) if flow.owner.is_platform() && charge_id.kind == ObjectKind::Charge => flow,
+        _ => return Err(no_charge(draft.ctx, &charge_id)),
+    };
+    let mut flow = flow.as_ref().clone();
+    let row = flow.rows.iter().find(|row| row.kind == RowKind::Charge);
+    let (Some(charge), Some((settled, currency))) = (flow.charge.as_mut(), row.map(|row| (row.amount, row.currency)))
+    else {
+        let message = "The source_transaction is not a captured charge: a transfer needs one that brought money.";
+        return Err(Refusal::new(message).param("source_transaction").into());
+    };
+    if charge.attempt != charge_id.slot {
+        return Err(no_charge(draft.ctx, &charge_id));
+    }
+    if currency != asked.currency {
+        let message = format!(
+            "The currency of source_transaction's balance transaction ({currency}) must be the same as the transfer \
+             currency ({})",
+            asked.currency
+        );
+        return Err(Refusal::new(message).param("currency").into());
+    }
+    let left = settled - charge.transferred;
+    let amount = positive(asked.amount.unwrap_or(left))?;
+    if amount > left {
+        let message = format!(
+            "The transfers of source_transaction may not exceed what it brought: {} is left of {}.",
+            Money::new(left, currency).display_major(),
+            Money::new(settled, currency).display_major()
+        );
+        return Err(Refusal::new(message).param("amount").into());
+    }
+    charge.transferred = charge.transferred.checked_add(amount).ok_or_else(out_of_range)?;
+    let on = charge.available_on.unwrap_or(draft.today());
+    draft.change(Change::of(key, Record::Flow(Box::new(flow))));
+    Ok((amount, TransferSource::Charge { birth: charge_id.birth, attempt: charge_id.slot }, on))
+}
+
+fn no_charge(ctx: &Context<'_>, id: &ObjectId) -> Halt {
+    let message = format!("No such charge: '{}'", ctx.ids.encode(id));
+    Refusal::new(message).code("resource_missing").param("source_transaction").into()
+}
+
+/// Money that leaves a balance must be available in it.
+///
+/// # Errors
+/// 400 `balance_insufficient`, or missing books.
+pub fn check_available(
+    draft: &Draft<'_>,
+    account: AccountNo,
+    currency: Currency,
+    source_type: SourceType,
+    minor: i64,
+) -> Result<(), Halt> {
+    let have = draft.facts.books(account)?.available_from(currency, source_type, draft.today());
+    if have >= i128::from(minor) {
+        return Ok(());
+    }
+    let message = format!(
+        "You have insufficient available funds in your {currency} balance for this: {} is available. Money of a test \
+         charge with the card 4000 0000 0000 0077 (pm_card_bypassPending) is available at once.",
+        i64::try_from(have).map_or_else(|_| have.to_string(), |have| Money::new(have, currency).display_major())
+    );
+    Err(Refusal::new(message).code("balance_insufficient").into())
+}
+
+/// Changes a transfer's description and metadata.
+///
+/// # Errors
+/// A refusal, or a missing fact.
+pub fn update(facts: &dyn Facts, ctx: &Context<'_>, request: &Request, id: ObjectId) -> Result<Outcome, Halt> {
+    let mut draft = Draft::new(facts, ctx);
+    let (before, mut flow) = load(facts, ctx, request.acting, &id)?;
+    let key_no = text_key(facts, ctx, &flow)?;
+    let mut texts = ctx.open(&flow.private);
+    texts.apply(&format!("tr{}.", id.slot), &request.texts);
+    flow.private = draft.seal(key_no, &texts)?;
+    draft.event(flow.owner, EventKind::TransferUpdated, id);
+    draft.change(Change::of(RecordKey::of(&id), Record::Flow(Box::new(flow))).from(&before));
+    let mut outcome = draft.finish(Reply::Object(id));
+    outcome.text_key_no = key_no;
+    Ok(outcome)
+}
+
+/// Reverses a transfer, in full or in part.
+///
+/// # Errors
+/// A refusal, or a missing fact.
+pub fn reverse_transfer(
+    facts: &dyn Facts,
+    ctx: &Context<'_>,
+    request: &Request,
+    id: ObjectId,
+    amount: Option<i64>,
+    with_fee: bool,
+) -> Result<Outcome, Halt> {
+    let mut draft = Draft::new(facts, ctx);
+    let (_, mut flow) = load(facts, ctx, request.acting, &id)?;
+    let key = RecordKey::of(&id);
+    let slot = usize::from(id.slot);
+    let (left, total, currency) = {
+        let transfer = flow.transfers.get(slot).ok_or_else(|| no_such(ctx, "transfer", &id, "transfer"))?;
+        (transfer.amount - transfer.amount_reversed, transfer.amount, transfer.currency)
+    };
+    if left == 0 {
+        return Err(Refusal::new(format!("Transfer {} is already fully reversed.", ctx.ids.encode(&id))).into());
+    }
+    let minor = positive(amount.unwrap_or(left))?;
+    if minor > left {
+        let message = format!(
+            "The reversal ({}) is greater than what is left of the transfer ({}).",
+            Money::new(minor, currency).display_major(),
+            Money::new(left, currency).display_major()
+        );
+        return Err(Refusal::new(message).param("amount").into());
+    }
+    let child = next_child(&mut flow)?;
+    let at = RecordKey { birth: key.birth, child };
+    let mut rows = Vec::new();
+    let part = reverse(&mut draft, &mut flow, slot, at, minor, &mut rows)?;
+    let fee_refund = match flow.transfers[slot].fee.as_ref().filter(|_| with_fee) {
+        None => None,
+        Some(fee) => {
+            let portion = super::refund::Portion { part: minor, whole: total, complete: minor == left };
+            let minor = portion.of(fee.amount, fee.amount - fee.amount_refunded);
+            if minor == 0 { None } else { Some(refund_fee(&mut draft, &mut flow, slot, minor, &mut rows)?) }
+        }
+    };
+    push_recent(&mut flow.transfers[slot].recent_reversals, child);
+    tell_parts(&mut draft, flow.owner, key, at, std::slice::from_ref(&part), fee_refund.as_slice());
+    let key_no = text_key(facts, ctx, &flow)?;
+    let mut texts = Texts::default();
+    texts.apply("", &request.texts);
+    let private = draft.seal(key_no, &texts)?;
+    let record = ReversalRecord { owner: flow.owner, made: draft.made(), part, fee_refund, rows, private };
+    draft.change(Change::of(at, Record::Reversal(record)));
+    draft.change(Change::of(key, Record::Flow(Box::new(flow))));
+    let mut outcome = draft.finish(Reply::Object(at.id(ObjectKind::TransferReversal, id.slot)));
+    outcome.text_key_no = key_no;
+    Ok(outcome)
+}
+
+/// Changes a reversal's metadata: also of one that a refund made.
+///
+/// # Errors
+/// A refusal, or a missing fact.
+pub fn update_reversal(facts: &dyn Facts, ctx: &Context<'_>, request: &Request, id: ObjectId) -> Result<Outcome, Halt> {
+    let mut draft = Draft::new(facts, ctx);
+    let at = RecordKey::of(&id);
+    let before = facts.record(at)?.ok_or_else(|| no_such(ctx, "transfer_reversal", &id, "id"))?;
+    let key_no = flow_key(facts, ctx, id.birth)?;
+    let prefix = if matches!(&*before, Record::Refund(_)) { format!("trr{}.", id.slot) } else { String::new() };
+    let after = match before.as_ref().clone() {
+        Record::Reversal(mut record) if record.owner == request.acting => {
+            let mut texts = ctx.open(&record.private);
+            texts.apply(&prefix, &request.texts);
+            record.private = draft.seal(key_no, &texts)?;
+            Record::Reversal(record)
+        }
+        Record::Refund(mut record) if record.owner == request.acting => {
+            let mut texts = ctx.open(&record.private);
+            texts.apply(&prefix, &request.texts);
+            record.private = draft.seal(key_no, &texts)?;
+            Record::Refund(record)
+        }
+        _ => return Err(no_such(ctx, "transfer_reversal", &id, "id")),
+    };
+    draft.change(Change::of(at, after));
+    let mut outcome = draft.finish(Reply::Object(id));
+    outcome.text_key_no = key_no;
+    Ok(outcome)
+}
+
+/// A transfer's flow, as it is and as a copy to change.
+pub fn load(
+    facts: &dyn Facts,
+    ctx: &Context<'_>,
+    acting: AccountNo,
+    id: &ObjectId,
+) -> Result<(Shared, FlowRecord), Halt> {
+    if let Some(record) = facts.record(RecordKey::of(id))?
+        && let Record::Flow(flow) = &*record
+        && flow.owner == acting
+        && flow.transfers.len() > usize::from(id.slot)
+    {
+        let flow = flow.as_ref().clone();
+        return Ok((Arc::clone(&record), flow));
+    }
+    Err(no_such(ctx, "transfer", id, "transfer"))
+}
+
+fn positive(minor: i64) -> Result<i64, Halt> {
+    if minor >= 1 {
+        return Ok(minor);
+    }
+    let message = "This value must be greater than or equal to 1.";
+    Err(Refusal::new(message).code("parameter_invalid_integer").param("amount").into())
+}
+
+fn missing(param: &str) -> Halt {
+    Refusal::new(format!("Missing required param: {param}.")).code("parameter_missing").param(param).into()
+}
