@@ -1,0 +1,369 @@
+//! The door to one platform: what the wire, the simulator and the reports ask of the engine.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use actix::Addr;
+use tokio::sync::{Semaphore, oneshot};
+
+use super::digest::{Digest, Digester};
+use super::entry::{JournalEntry, decode_record};
+use super::idempotency::Use;
+use super::journal::Reader;
+use super::projector::Progress;
+use super::router::{
+    AskBooks, AskRule, AskState, AskTrialBalance, Halt, Image, Records, RouterActor, Settled, Submission, Submit, Which,
+};
+use super::snapshot::{PlatformState, Snapshot};
+use super::store::Store;
+use super::vault::{KeyVault, PlatformSecrets};
+use crate::domain::command::Request;
+use crate::domain::decide::{Class, Refusal, Reply};
+use crate::domain::record::{RecordKey, Shared};
+use crate::domain::seal::Vault;
+use crate::ledger::{AccountNo, Books, TrialBalance};
+use crate::primitives::id::IdCipher;
+use crate::primitives::time::Timestamp;
+
+/// How many requests may wait in front of a router before callers are told to come back.
+const ADMITTED: usize = 8_192;
+
+/// What a platform's router and its callers share.
+pub struct Core {
+    /// The platform's number.
+    pub number: u32,
+    /// Turns ids into text and back.
+    pub ids: Arc<IdCipher>,
+    /// Seals and opens texts.
+    pub vault: KeyVault,
+    /// Keys that derive from the root.
+    pub secrets: PlatformSecrets,
+    /// What is on disk of its journal.
+    pub durable: Arc<AtomicU64>,
+    pub(super) store: Store,
+    pub(super) progress: Progress,
+    pub(super) reader: Reader,
+    admission: Semaphore,
+}
+
+impl Core {
+    pub(super) fn new(
+        number: u32,
+        vault: KeyVault,
+        secrets: PlatformSecrets,
+        durable: Arc<AtomicU64>,
+        (store, progress, reader): (Store, Progress, Reader),
+    ) -> Core {
+        let ids = Arc::new(IdCipher::new(secrets.ids));
+        let admission = Semaphore::new(ADMITTED);
+        Core { number, ids, vault, secrets, durable, store, progress, reader, admission }
+    }
+
+    /// How far the object store is.
+    pub fn projected(&self) -> u64 {
+        self.progress.projected(self.number)
+    }
+
+    /// A record as the store has it. The store is a cache of the journal: where it cannot answer, the process ends
+    /// and the next start rebuilds it.
+    pub(super) fn stored_record(&self, key: RecordKey) -> Option<Shared> {
+        self.store.record(self.number, key).unwrap_or_else(|error| broken(&error))
+    }
+
+    pub(super) fn stored_key(&self, key: &[u8; 16], now: Timestamp) -> Option<Use> {
+        let hit = self.store.idempotency(self.number, key, now).unwrap_or_else(|error| broken(&error))?;
+        Some(Use { seq: hit.seq, at: hit.at, endpoint: hit.endpoint, parameters: hit.parameters })
+    }
+}
+
+fn broken(error: &dyn std::fmt::Display) -> ! {
+    tracing::error!(%error, "the object store cannot be read: stopping; delete the `objects` folder, it is rebuilt from the journal");
+    std::process::abort()
+}
+
+/// A platform as its callers see it. Cheap to clone; may be used from any thread.
+#[derive(Clone)]
+pub struct Platform {
+    core: Arc<Core>,
+    router: Arc<Addr<RouterActor>>,
+}
+
+/// What a request came to, given only when all that it saw is durable.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// What to answer.
+    pub reply: Reply,
+    /// Sequence of the state that was seen.
+    pub seq: u64,
+    /// The platform's time of the entry.
+    pub now: Timestamp,
+    /// After-images of the records that the entry changed (also for a replay: as they were then).
+    pub images: Vec<(RecordKey, Shared)>,
+    /// The request that first used the idempotency key, when this is its replay.
+    pub replay_of: Option<String>,
+}
+
+/// Why a request got no answer of its own.
+#[derive(Clone, Debug)]
+pub enum SubmitError {
+    /// Refused; no idempotency key kept it (with a key, see [`Reply::Refused`]).
+    Refused(Box<Refusal>),
+    /// The key was used before: with another endpoint, or with other parameters.
+    KeyReused {
+        /// Method or path differ; else the parameters do.
+        other_endpoint: bool,
+        /// The entry that used it.
+        seq: u64,
+    },
+    /// The key is in use by a request that still runs.
+    KeyInFlight,
+    /// Too much waits already: try again in some milliseconds.
+    Overloaded,
+    /// The daemon is stopping.
+    Stopping,
+    /// The decision panicked: nothing changed.
+    Panicked,
+}
+
+/// A place in a list index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct IndexHit {
+    /// Sequence of the entry that made the objects.
+    pub seq: u64,
+    /// Which row of that entry.
+    pub ordinal: u16,
+    /// What was made: bits of `Kinds`.
+    pub kinds: u16,
+    /// The record that holds them.
+    pub key: RecordKey,
+}
+
+impl Platform {
+    pub(super) fn new(core: Arc<Core>, router: Addr<RouterActor>) -> Platform {
+        Platform { core, router: Arc::new(router) }
+    }
+
+    /// The platform's number.
+    pub fn number(&self) -> u32 {
+        self.core.number
+    }
+
+    /// What is on disk of its journal.
+    pub fn durable_seq(&self) -> u64 {
+        self.core.durable.load(Ordering::Acquire)
+    }
+
+    /// Turns ids into text and back.
+    pub fn ids(&self) -> &IdCipher {
+        &self.core.ids
+    }
+
+    /// Opens texts.
+    pub fn vault(&self) -> &dyn Vault {
+        &self.core.vault
+    }
+
+    /// Keys for fingerprints, idempotency and client secrets.
+    pub fn secrets(&self) -> &PlatformSecrets {
+        &self.core.secrets
+    }
+
+    /// Decides a request and waits until its entry (or the state that it saw) is durable.
+    ///
+    /// # Errors
+    /// [`SubmitError`].
+    pub async fn submit(&self, request: Request) -> Result<Answer, SubmitError> {
+        self.submit_at(request, None).await
+    }
+
+    /// As [`Platform::submit`], at a time of a simulated clock.
+    ///
+    /// # Errors
+    /// [`SubmitError`].
+    pub async fn submit_at(&self, request: Request, at: Option<Timestamp>) -> Result<Answer, SubmitError> {
+        let _admitted = self.core.admission.try_acquire().map_err(|_| SubmitError::Overloaded)?;
+        match self.enqueue(request, at).await {
+            Ok(Ok(Settled::Answer(answer))) => Ok(answer),
+            Ok(Ok(Settled::Replay(seq))) => self.replay(seq).await,
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(SubmitError::Stopping),
+        }
+    }
+
+    /// Puts a request into the router's queue at once; the receiver gets what it comes to. Without admission: for the
+    /// simulator, which bounds itself.
+    pub fn enqueue(&self, request: Request, at: Option<Timestamp>) -> oneshot::Receiver<Result<Settled, SubmitError>> {
+        let (reply, receiver) = oneshot::channel();
+        // A router that is gone drops the message, and with it the sender: the receiver sees it.
+        self.router.do_send(Submit(Submission { request, at, reply }));
+        receiver
+    }
+
+    async fn replay(&self, seq: u64) -> Result<Answer, SubmitError> {
+        let entry = self.entry(seq).await.ok_or(SubmitError::Panicked)?;
+        let mut images = Vec::with_capacity(entry.changes.len());
+        for change in &entry.changes {
+            images.push((change.key, decode_record(&change.after).map_err(|_| SubmitError::Panicked)?));
+        }
+        let replay_of = Some(entry.request_id.clone());
+        Ok(Answer { reply: entry.reply.clone(), seq, now: entry.now, images, replay_of })
+    }
+
+    /// Records as the latest decided entry left them, durable before this returns. `None` where there is none.
+    pub async fn records(&self, keys: &[RecordKey]) -> Vec<Option<Shared>> {
+        let Ok(seen) = self.router.send(Records(keys.to_vec())).await else { return vec![None; keys.len()] };
+        self.durable(seen.seq).await;
+        seen.value
+            .into_iter()
+            .zip(keys)
+            .map(|(at_hand, key)| at_hand.unwrap_or_else(|| self.core.stored_record(*key)))
+            .collect()
+    }
+
+    /// An account's books and the platform's time, durable before this returns.
+    pub async fn books(&self, account: AccountNo) -> (Books, Timestamp) {
+        let (to, books) = oneshot::channel();
+        self.router.do_send(AskBooks(account, to));
+        let seq = self.seen().await;
+        self.durable(seq).await;
+        books.await.unwrap_or_default()
+    }
+
+    /// The platform's time now.
+    pub async fn now(&self) -> Timestamp {
+        self.books(AccountNo::PLATFORM).await.1
+    }
+
+    async fn seen(&self) -> u64 {
+        self.router.send(AskTrialBalance).await.map_or(0, |seen| seen.seq)
+    }
+
+    /// Waits for the store to reach an entry.
+    async fn reach(&self, seq: u64) {
+        if let Err(stopped) = self.core.progress.wait(self.core.number, seq).await {
+            broken(&stopped);
+        }
+    }
+
+    /// Waits for the durable mark.
+    async fn durable(&self, seq: u64) {
+        if self.core.durable.load(Ordering::Acquire) >= seq {
+            return;
+        }
+        // The projector follows the durable mark: what it has is durable.
+        self.reach(seq).await;
+    }
+
+    /// Up to `limit` places of an index, newest first (`descending`) or oldest first, strictly beyond `after` in the
+    /// direction of travel. Waits until everything acknowledged so far is in the index.
+    pub async fn index(
+        &self,
+        account: AccountNo,
+        class: Class,
+        after: Option<(u64, u16)>,
+        descending: bool,
+        limit: usize,
+    ) -> Vec<IndexHit> {
+        let seq = self.seen().await;
+        self.reach(seq).await;
+        self.core
+            .store
+            .index(self.core.number, account, class, after, descending, limit)
+            .unwrap_or_else(|error| broken(&error))
+    }
+
+    /// An entry of the journal.
+    pub async fn entry(&self, seq: u64) -> Option<Arc<JournalEntry>> {
+        let last = self.seen().await;
+        if seq == 0 || seq > last {
+            return None;
+        }
+        self.reach(seq).await;
+        let position = self.core.store.position(self.core.number, seq).unwrap_or_else(|error| broken(&error))?;
+        let frame = self.core.reader.read_at(position).unwrap_or_else(|error| broken(&error));
+        let entry = JournalEntry::from_bytes(&frame.payload).unwrap_or_else(|error| broken(&error));
+        Some(Arc::new(entry))
+    }
+
+    /// The trial balance, and the sequence it stands at.
+    pub async fn trial_balance(&self) -> (TrialBalance, u64) {
+        match self.router.send(AskTrialBalance).await {
+            Ok(seen) => {
+                self.durable(seen.seq).await;
+                (seen.value, seen.seq)
+            }
+            Err(_) => (TrialBalance::default(), 0),
+        }
+    }
+
+    /// The birth of the split rule of this name.
+    pub async fn split_rule(&self, name: &str) -> Option<u64> {
+        let seen = self.router.send(AskRule(name.to_owned())).await.ok()?;
+        self.durable(seen.seq).await;
+        seen.value
+    }
+
+    /// The whole state between two batches; `None` when the daemon is stopping.
+    pub async fn image(&self) -> Option<Image> {
+        self.ask_state(Which::All).await
+    }
+
+    async fn ask_state(&self, which: Which) -> Option<Image> {
+        let (to, image) = oneshot::channel();
+        self.router.do_send(AskState(which, to));
+        image.await.ok()
+    }
+
+    /// A copy for a snapshot: of everything, or of what changed since the last copy. Waits until the entry that it
+    /// stands at is durable and in the store.
+    pub(super) async fn snapshot(&self, everything: bool) -> Option<Snapshot> {
+        let which = if everything { Which::Everything } else { Which::Changed };
+        let image = self.ask_state(which).await?;
+        let seq = image.state.seq;
+        self.reach(seq).await;
+        let hash = match self.core.store.position(self.core.number, seq) {
+            Ok(Some(position)) => self.core.reader.read_at(position).ok()?.hash(),
+            Ok(None) => [0; 32],
+            Err(error) => broken(&error),
+        };
+        let header = PlatformState::of(&image.state).to_bytes();
+        let accounts = image
+            .books
+            .iter()
+            .map(|(account, books)| (*account, minicbor::to_vec(books).unwrap_or_default()))
+            .collect();
+        Some(Snapshot { platform: self.core.number, seq, hash, header, accounts })
+    }
+
+    /// Ends the router, once everything that it took is durable and in the store. Requests that come later get
+    /// [`SubmitError::Stopping`].
+    pub(super) async fn halt(&self) {
+        if let Some(image) = self.image().await {
+            self.reach(image.state.seq).await;
+        }
+        let _ = self.router.send(Halt).await;
+    }
+
+    /// The digest of the platform's state: waits until the store has caught up. `None` while requests keep coming in,
+    /// or when the daemon is stopping.
+    pub async fn digest(&self) -> Option<(Digest, u64)> {
+        let image = self.image().await?;
+        let seq = image.state.seq;
+        self.reach(seq).await;
+        let mut digest = Digester::new(&image.state);
+        for (account, books) in &image.books {
+            digest.books(&image.state, *account, books);
+        }
+        self.core
+            .store
+            .records_in_order(self.core.number, |key, bytes| digest.record(key, bytes))
+            .unwrap_or_else(|error| broken(&error));
+        (self.core.projected() == seq && self.seen().await == seq).then(|| (digest.finish(), seq))
+    }
+}
+
+impl std::fmt::Debug for Platform {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Platform").field("number", &self.core.number).finish_non_exhaustive()
+    }
+}
