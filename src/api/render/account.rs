@@ -1,0 +1,649 @@
+//! `account`: the platform's own, and connected ones.
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use super::super::view::{Id, Stop, View};
+use super::bank_account::{self, BankAccount};
+use super::list::Embedded;
+use super::{Address, Hash, Rendered, Sink, Words};
+use crate::domain::record::{
+    AccountKind, AccountRecord, BusinessType, Capability, CapabilityStatus, Controller as ControllerRecord, Dashboard,
+    FeesPayer, Identity, PayoutInterval, RecordKey, Slot, TestResult,
+};
+use crate::ledger::AccountNo;
+use crate::primitives::id::{ObjectId, ObjectKind};
+
+#[derive(Serialize)]
+struct Account<'a> {
+    id: Id,
+    object: &'static str,
+    business_profile: BusinessProfile<'a>,
+    business_type: Option<&'static str>,
+    capabilities: Capabilities<'a>,
+    charges_enabled: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    company: Option<Company<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    controller: Option<Controller>,
+    country: String,
+    created: i64,
+    default_currency: &'static str,
+    details_submitted: bool,
+    email: Option<&'a str>,
+    external_accounts: Embedded<BankAccount<'a>>,
+    future_requirements: Requirements<'a>,
+    groups: Groups,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    individual: Option<Person<'a>>,
+    metadata: Hash<'a>,
+    payouts_enabled: bool,
+    requirements: Requirements<'a>,
+    settings: Settings<'a>,
+    tos_acceptance: TosAcceptance<'a>,
+    r#type: &'static str,
+}
+
+#[derive(Serialize)]
+struct BusinessProfile<'a> {
+    annual_revenue: Option<&'a str>,
+    estimated_worker_count: Option<u64>,
+    mcc: Option<&'a str>,
+    minority_owned_business_designation: Option<&'a str>,
+    name: Option<&'a str>,
+    product_description: Option<&'a str>,
+    specified_commercial_transactions_act_url: Option<&'a str>,
+    support_address: Option<Address<'a>>,
+    support_email: Option<&'a str>,
+    support_phone: Option<&'a str>,
+    support_url: Option<&'a str>,
+    url: Option<&'a str>,
+}
+
+struct Capabilities<'a>(&'a [Capability]);
+
+impl Serialize for Capabilities<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for capability in self.0 {
+            map.serialize_entry(&capability.name, status(capability.status))?;
+        }
+        map.end()
+    }
+}
+
+/// A capability's status in a word.
+pub fn status(status: CapabilityStatus) -> &'static str {
+    match status {
+        CapabilityStatus::Inactive => "inactive",
+        CapabilityStatus::Pending => "pending",
+        CapabilityStatus::Active => "active",
+    }
+}
+
+#[derive(Serialize)]
+struct Company<'a> {
+    address: Address<'a>,
+    directors_provided: bool,
+    executives_provided: bool,
+    name: Option<&'a str>,
+    owners_provided: bool,
+    phone: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    structure: Option<&'a str>,
+    tax_id_provided: bool,
+    vat_id_provided: bool,
+    verification: CompanyVerification<'a>,
+}
+
+#[derive(Serialize)]
+struct CompanyVerification<'a> {
+    document: Document<'a>,
+}
+
+#[derive(Default, Serialize)]
+struct Document<'a> {
+    back: Option<&'a str>,
+    details: Option<&'a str>,
+    details_code: Option<&'a str>,
+    front: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Controller {
+    fees: Fees,
+    is_controller: bool,
+    losses: Losses,
+    requirement_collection: &'static str,
+    stripe_dashboard: DashboardType,
+    r#type: &'static str,
+}
+
+#[derive(Serialize)]
+struct Fees {
+    payer: &'static str,
+}
+
+#[derive(Serialize)]
+struct Losses {
+    payments: &'static str,
+}
+
+#[derive(Serialize)]
+struct DashboardType {
+    r#type: &'static str,
+}
+
+#[derive(Serialize)]
+struct Groups {
+    payments_pricing: Option<&'static str>,
+}
+
+/// `person`: the one of an individual's account.
+#[derive(Serialize)]
+struct Person<'a> {
+    id: Id,
+    object: &'static str,
+    account: Id,
+    address: Address<'a>,
+    created: i64,
+    dob: Dob,
+    email: Option<&'a str>,
+    first_name: Option<&'a str>,
+    future_requirements: PersonRequirements,
+    id_number_provided: bool,
+    last_name: Option<&'a str>,
+    metadata: Hash<'a>,
+    phone: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    political_exposure: Option<&'a str>,
+    relationship: Relationship<'a>,
+    requirements: PersonRequirements,
+    ssn_last_4_provided: bool,
+    verification: PersonVerification<'a>,
+}
+
+#[derive(Serialize)]
+struct Dob {
+    day: Option<u64>,
+    month: Option<u64>,
+    year: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Relationship<'a> {
+    authorizer: bool,
+    director: bool,
+    executive: bool,
+    legal_guardian: bool,
+    owner: bool,
+    percent_ownership: Option<f64>,
+    representative: bool,
+    title: Option<&'a str>,
+}
+
+#[derive(Default, Serialize)]
+struct PersonRequirements {
+    alternatives: [u8; 0],
+    currently_due: Vec<String>,
+    errors: [u8; 0],
+    eventually_due: Vec<String>,
+    past_due: Vec<String>,
+    pending_verification: [u8; 0],
+}
+
+#[derive(Serialize)]
+struct PersonVerification<'a> {
+    additional_document: Document<'a>,
+    details: Option<&'static str>,
+    details_code: Option<&'static str>,
+    document: Document<'a>,
+    status: &'static str,
+}
+
+/// `requirements`.
+#[derive(Serialize)]
+pub struct Requirements<'a> {
+    alternatives: [u8; 0],
+    current_deadline: Option<i64>,
+    currently_due: &'a [String],
+    disabled_reason: Option<String>,
+    errors: Vec<RequirementError>,
+    eventually_due: &'a [String],
+    past_due: &'a [String],
+    pending_verification: [u8; 0],
+}
+
+impl Requirements<'_> {
+    /// As a capability words it.
+    #[must_use]
+    pub fn for_capability(mut self) -> Self {
+        self.disabled_reason = (!self.currently_due.is_empty()).then(|| "requirements.fields_needed".to_owned());
+        self
+    }
+}
+
+/// What was wrong with a value.
+#[derive(Serialize)]
+struct RequirementError {
+    code: &'static str,
+    reason: &'static str,
+    requirement: String,
+}
+
+#[derive(Serialize)]
+struct Settings<'a> {
+    bacs_debit_payments: Bacs,
+    branding: Branding<'a>,
+    card_issuing: CardIssuing,
+    card_payments: CardPayments<'a>,
+    dashboard: DashboardSettings<'a>,
+    invoices: Invoices,
+    payments: Payments<'a>,
+    payouts: Payouts<'a>,
+    sepa_debit_payments: super::Empty,
+}
+
+#[derive(Serialize)]
+struct Bacs {
+    display_name: Option<&'static str>,
+    service_user_number: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Branding<'a> {
+    icon: Option<&'a str>,
+    logo: Option<&'a str>,
+    primary_color: Option<&'a str>,
+    secondary_color: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct CardIssuing {
+    tos_acceptance: IssuingTos,
+}
+
+#[derive(Serialize)]
+struct IssuingTos {
+    date: Option<i64>,
+    ip: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct CardPayments<'a> {
+    decline_on: DeclineOn,
+    statement_descriptor_prefix: Option<&'a str>,
+    statement_descriptor_prefix_kana: Option<&'a str>,
+    statement_descriptor_prefix_kanji: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct DeclineOn {
+    avs_failure: bool,
+    cvc_failure: bool,
+}
+
+#[derive(Serialize)]
+struct DashboardSettings<'a> {
+    display_name: Option<&'a str>,
+    timezone: &'a str,
+}
+
+#[derive(Serialize)]
+struct Invoices {
+    default_account_tax_ids: Option<&'static str>,
+    hosted_payment_method_save: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Payments<'a> {
+    statement_descriptor: Option<&'a str>,
+    statement_descriptor_kana: Option<&'a str>,
+    statement_descriptor_kanji: Option<&'a str>,
+    statement_descriptor_prefix_kana: Option<&'a str>,
+    statement_descriptor_prefix_kanji: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Payouts<'a> {
+    debit_negative_balances: bool,
+    schedule: Schedule<'a>,
+    statement_descriptor: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Schedule<'a> {
+    delay_days: u8,
+    interval: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    monthly_anchor: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weekly_anchor: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct TosAcceptance<'a> {
+    date: Option<i64>,
+    ip: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_agreement: Option<&'a str>,
+    user_agent: Option<&'a str>,
+}
+
+fn kind(kind: AccountKind) -> &'static str {
+    match kind {
+        AccountKind::Standard => "standard",
+        AccountKind::Express => "express",
+        AccountKind::Custom => "custom",
+        AccountKind::None => "none",
+    }
+}
+
+fn business_type(business: BusinessType) -> &'static str {
+    match business {
+        BusinessType::Individual => "individual",
+        BusinessType::Company => "company",
+        BusinessType::NonProfit => "non_profit",
+        BusinessType::GovernmentEntity => "government_entity",
+    }
+}
+
+fn interval(interval: PayoutInterval) -> &'static str {
+    match interval {
+        PayoutInterval::Manual => "manual",
+        PayoutInterval::Daily => "daily",
+        PayoutInterval::Weekly => "weekly",
+        PayoutInterval::Monthly => "monthly",
+    }
+}
+
+fn party(application: bool) -> &'static str {
+    if application { "application" } else { "stripe" }
+}
+
+fn controller(of: &ControllerRecord) -> Controller {
+    Controller {
+        fees: Fees {
+            payer: match of.fees {
+                FeesPayer::Account => "account",
+                FeesPayer::Application => "application",
+                FeesPayer::ApplicationCustom => "application_custom",
+                FeesPayer::ApplicationExpress => "application_express",
+            },
+        },
+        is_controller: true,
+        losses: Losses { payments: party(of.losses_application) },
+        requirement_collection: party(of.requirements_application),
+        stripe_dashboard: DashboardType {
+            r#type: match of.dashboard {
+                Dashboard::Full => "full",
+                Dashboard::Express => "express",
+                Dashboard::None => "none",
+            },
+        },
+        r#type: "application",
+    }
+}
+
+fn errors(account: &AccountRecord) -> Vec<RequirementError> {
+    let party = match account.business_type {
+        Some(BusinessType::Individual) | None => "individual",
+        Some(BusinessType::Company | BusinessType::NonProfit | BusinessType::GovernmentEntity) => "company",
+    };
+    let Identity { dob, address, id_number, ssn_last_4, tax_id, .. } = account.identity;
+    let failed = |result: Option<TestResult>| result == Some(TestResult::Failed);
+    let mut errors = Vec::new();
+    let mut note = |wrong: bool, field: String, code, reason| {
+        if wrong {
+            errors.push(RequirementError { code, reason, requirement: field });
+        }
+    };
+    let keyed = "The provided identity information could not be verified.";
+    note(failed(dob), "individual.dob.day".to_owned(), "verification_failed_keyed_identity", keyed);
+    note(
+        failed(address),
+        format!("{party}.address.line1"),
+        "verification_failed_address_match",
+        "The address could not be verified.",
+    );
+    note(failed(id_number), "individual.id_number".to_owned(), "verification_failed_id_number_match", keyed);
+    note(failed(ssn_last_4), "individual.ssn_last_4".to_owned(), "verification_failed_keyed_identity", keyed);
+    note(
+        failed(tax_id),
+        "company.tax_id".to_owned(),
+        "verification_failed_tax_id_match",
+        "The tax id could not be verified.",
+    );
+    errors
+}
+
+fn disabled_reason(account: &AccountRecord) -> Option<String> {
+    if let Some(reason) = &account.rejected {
+        return Some(format!("rejected.{reason}"));
+    }
+    let restricted = !account.charges_enabled || !account.payouts_enabled;
+    (restricted && !account.currently_due.is_empty()).then(|| "requirements.past_due".to_owned())
+}
+
+/// What an account still owes. Nothing has a deadline yet, so what is due is past due.
+pub fn requirements(account: &AccountRecord) -> Requirements<'_> {
+    let due = account.currently_due.as_slice();
+    Requirements {
+        alternatives: [],
+        current_deadline: None,
+        currently_due: due,
+        disabled_reason: disabled_reason(account),
+        errors: errors(account),
+        eventually_due: due,
+        past_due: due,
+        pending_verification: [],
+    }
+}
+
+/// Nothing.
+pub fn no_requirements() -> Requirements<'static> {
+    Requirements {
+        alternatives: [],
+        current_deadline: None,
+        currently_due: &[],
+        disabled_reason: None,
+        errors: Vec::new(),
+        eventually_due: &[],
+        past_due: &[],
+        pending_verification: [],
+    }
+}
+
+fn flag(text: Option<&str>) -> bool {
+    text == Some("true")
+}
+
+fn document<'a>(words: Words<'a>, hash: &str) -> Document<'a> {
+    Document { back: words.inside(hash, "back"), front: words.inside(hash, "front"), ..Document::default() }
+}
+
+fn business_profile(words: Words<'_>) -> BusinessProfile<'_> {
+    let of = |field: &str| words.inside("business_profile", field);
+    BusinessProfile {
+        annual_revenue: None,
+        estimated_worker_count: of("estimated_worker_count").and_then(|text| text.parse().ok()),
+        mcc: of("mcc"),
+        minority_owned_business_designation: None,
+        name: of("name"),
+        product_description: of("product_description"),
+        specified_commercial_transactions_act_url: None,
+        support_address: words.some_address("business_profile[support_address]"),
+        support_email: of("support_email"),
+        support_phone: of("support_phone"),
+        support_url: of("support_url"),
+        url: of("url"),
+    }
+}
+
+fn company<'a>(words: Words<'a>, identity: &Identity) -> Company<'a> {
+    let of = |field: &str| words.inside("company", field);
+    Company {
+        address: words.address("company[address]"),
+        directors_provided: flag(of("directors_provided")),
+        executives_provided: flag(of("executives_provided")),
+        name: of("name"),
+        owners_provided: flag(of("owners_provided")),
+        phone: of("phone"),
+        structure: of("structure"),
+        tax_id_provided: identity.tax_id.is_some(),
+        vat_id_provided: flag(of("vat_id_provided")),
+        verification: CompanyVerification { document: document(words, "company[verification][document]") },
+    }
+}
+
+fn verification_status(identity: &Identity) -> &'static str {
+    let results = [identity.dob, identity.address, identity.id_number.or(identity.ssn_last_4)];
+    let given = results.iter().flatten().count();
+    let good = results.iter().flatten().all(|result| *result == TestResult::Verified);
+    if good && given >= 2 { "verified" } else { "unverified" }
+}
+
+fn person<'a>(view: &View<'_>, no: AccountNo, account: &AccountRecord, words: Words<'a>) -> Person<'a> {
+    let of = |field: &str| words.inside("individual", field);
+    let number = |field: &str| words.inside("individual[dob]", field).and_then(|text| text.parse().ok());
+    let relation = |field: &str| words.inside("individual[relationship]", field);
+    let due: Vec<String> =
+        account.currently_due.iter().filter_map(|path| path.strip_prefix("individual.")).map(str::to_owned).collect();
+    Person {
+        id: view.id(&RecordKey::head(no.0).id(ObjectKind::Person, Slot::MAIN)),
+        object: "person",
+        account: view.account_id(no),
+        address: words.address("individual[address]"),
+        created: account.made.at.seconds(),
+        dob: Dob { day: number("day"), month: number("month"), year: number("year") },
+        email: of("email"),
+        first_name: of("first_name"),
+        future_requirements: PersonRequirements::default(),
+        id_number_provided: account.identity.id_number.is_some(),
+        last_name: of("last_name"),
+        metadata: words.hash("individual[metadata]"),
+        phone: of("phone"),
+        political_exposure: of("political_exposure"),
+        relationship: Relationship {
+            authorizer: false,
+            director: flag(relation("director")),
+            executive: flag(relation("executive")),
+            legal_guardian: false,
+            owner: flag(relation("owner")),
+            percent_ownership: relation("percent_ownership").and_then(|text| text.parse().ok()),
+            representative: true,
+            title: relation("title"),
+        },
+        requirements: PersonRequirements {
+            currently_due: due.clone(),
+            eventually_due: due.clone(),
+            past_due: due,
+            ..PersonRequirements::default()
+        },
+        ssn_last_4_provided: account.identity.ssn_last_4.is_some(),
+        verification: PersonVerification {
+            additional_document: document(words, "individual[verification][additional_document]"),
+            details: None,
+            details_code: None,
+            document: document(words, "individual[verification][document]"),
+            status: verification_status(&account.identity),
+        },
+    }
+}
+
+fn settings<'a>(account: &AccountRecord, words: Words<'a>) -> Settings<'a> {
+    let branding = |field: &str| words.inside("settings[branding]", field);
+    let schedule = |field: &str| words.inside("settings[payouts][schedule]", field);
+    let decline_on = |field: &str| flag(words.inside("settings[card_payments][decline_on]", field));
+    Settings {
+        bacs_debit_payments: Bacs { display_name: None, service_user_number: None },
+        branding: Branding {
+            icon: branding("icon"),
+            logo: branding("logo"),
+            primary_color: branding("primary_color"),
+            secondary_color: branding("secondary_color"),
+        },
+        card_issuing: CardIssuing { tos_acceptance: IssuingTos { date: None, ip: None } },
+        card_payments: CardPayments {
+            decline_on: DeclineOn { avs_failure: decline_on("avs_failure"), cvc_failure: decline_on("cvc_failure") },
+            statement_descriptor_prefix: words.inside("settings[card_payments]", "statement_descriptor_prefix"),
+            statement_descriptor_prefix_kana: None,
+            statement_descriptor_prefix_kanji: None,
+        },
+        dashboard: DashboardSettings {
+            display_name: words
+                .inside("settings[dashboard]", "display_name")
+                .or_else(|| words.inside("business_profile", "name")),
+            timezone: words.inside("settings[dashboard]", "timezone").unwrap_or("Etc/UTC"),
+        },
+        invoices: Invoices { default_account_tax_ids: None, hosted_payment_method_save: None },
+        payments: Payments {
+            statement_descriptor: words.inside("settings[payments]", "statement_descriptor"),
+            statement_descriptor_kana: None,
+            statement_descriptor_kanji: None,
+            statement_descriptor_prefix_kana: None,
+            statement_descriptor_prefix_kanji: None,
+        },
+        payouts: Payouts {
+            debit_negative_balances: account.debit_negative_balances,
+            schedule: Schedule {
+                delay_days: account.delay_days,
+                interval: interval(account.payout_interval),
+                monthly_anchor: schedule("monthly_anchor").and_then(|text| text.parse().ok()),
+                weekly_anchor: schedule("weekly_anchor"),
+            },
+            statement_descriptor: words.inside("settings[payouts]", "statement_descriptor"),
+        },
+        sepa_debit_payments: super::Empty {},
+    }
+}
+
+/// The account of an id.
+///
+/// # Errors
+/// [`Stop`].
+pub fn render<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered<S::Out> {
+    let no = AccountNo(id.birth);
+    let account = view.account(no)?;
+    if account.deleted {
+        return Err(Stop::Gone);
+    }
+    let texts = view.texts(&account.private);
+    let words = Words::new(&texts, "");
+    let own_id = view.id(id);
+    let paths = bank_account::paths(account);
+    let banks = bank_account::all(view, no, account, words, &paths);
+    let is_individual = account.business_type == Some(BusinessType::Individual);
+    let has_company = account.business_type.is_some() && !is_individual || words.has("company");
+    sink.put(&Account {
+        id: own_id,
+        object: "account",
+        business_profile: business_profile(words),
+        business_type: account.business_type.map(business_type),
+        capabilities: Capabilities(&account.capabilities),
+        charges_enabled: account.charges_enabled,
+        company: has_company.then(|| company(words, &account.identity)),
+        controller: (!no.is_platform()).then(|| controller(&account.controller)),
+        country: account.country.code().to_owned(),
+        created: account.made.at.seconds(),
+        default_currency: account.default_currency.code(),
+        details_submitted: account.details_submitted,
+        email: words.get("email"),
+        external_accounts: Embedded::new(banks, false, format!("/v1/accounts/{}/external_accounts", own_id.as_str()))
+            .counted(),
+        future_requirements: no_requirements(),
+        groups: Groups { payments_pricing: None },
+        individual: words.has("individual").then(|| person(view, no, account, words)),
+        metadata: words.metadata(),
+        payouts_enabled: account.payouts_enabled,
+        requirements: requirements(account),
+        settings: settings(account, words),
+        tos_acceptance: TosAcceptance {
+            date: account.tos_accepted_at.map(|at| at.seconds()),
+            ip: words.inside("tos_acceptance", "ip"),
+            service_agreement: words.inside("tos_acceptance", "service_agreement"),
+            user_agent: words.inside("tos_acceptance", "user_agent"),
+        },
+        r#type: kind(account.kind),
+    })
+}

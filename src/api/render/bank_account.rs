@@ -1,0 +1,128 @@
+//! `bank_account`: where an account's payouts go.
+
+use serde::Serialize;
+
+use super::super::view::{Id, Stop, View};
+use super::{Hash, Rendered, Sink, Words};
+use crate::domain::account::{external_id, external_texts};
+use crate::domain::record::{AccountRecord, BankStatus, ExternalAccount};
+use crate::ledger::AccountNo;
+use crate::primitives::id::{ObjectId, ObjectKind};
+
+/// `bank_account`.
+#[derive(Serialize)]
+pub struct BankAccount<'a> {
+    id: Id,
+    object: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<Id>,
+    account_holder_name: Option<&'a str>,
+    account_holder_type: Option<String>,
+    account_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    available_payout_methods: Option<[&'static str; 1]>,
+    bank_name: &'static str,
+    country: String,
+    currency: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default_for_currency: Option<bool>,
+    fingerprint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    future_requirements: Option<BankRequirements>,
+    last4: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<Hash<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requirements: Option<BankRequirements>,
+    routing_number: Option<String>,
+    status: &'static str,
+}
+
+#[derive(Clone, Copy, Default, Serialize)]
+struct BankRequirements {
+    currently_due: [u8; 0],
+    errors: [u8; 0],
+    past_due: [u8; 0],
+    pending_verification: [u8; 0],
+}
+
+/// The id of an account's bank account number `place`.
+pub fn id(account: AccountNo, place: usize) -> ObjectId {
+    external_id(account, slot(place))
+}
+
+fn slot(place: usize) -> u16 {
+    u16::try_from(place).unwrap_or(u16::MAX).saturating_add(1)
+}
+
+fn of<'a>(
+    view: &View<'_>,
+    id: &ObjectId,
+    bank: &ExternalAccount,
+    owner: Option<AccountNo>,
+    words: Words<'a>,
+) -> BankAccount<'a> {
+    BankAccount {
+        id: view.id(id),
+        object: "bank_account",
+        account: owner.map(|account| view.account_id(account)),
+        account_holder_name: words.get("account_holder_name"),
+        account_holder_type: bank.holder_type.clone(),
+        account_type: None,
+        available_payout_methods: owner.map(|_| ["standard"]),
+        bank_name: "FLORIN TEST BANK",
+        country: bank.country.code().to_owned(),
+        currency: bank.currency.code(),
+        default_for_currency: owner.map(|_| bank.default_for_currency),
+        fingerprint: bank.fingerprint.clone(),
+        future_requirements: owner.map(|_| BankRequirements::default()),
+        last4: bank.last4.clone(),
+        metadata: owner.map(|_| words.metadata()),
+        requirements: owner.map(|_| BankRequirements::default()),
+        routing_number: bank.routing_number.clone(),
+        status: match bank.status {
+            BankStatus::New => "new",
+            BankStatus::Errored => "errored",
+        },
+    }
+}
+
+/// Where the texts of an account's bank accounts lie, by slot, dressed for reading: see [`Words::within`].
+pub fn paths(account: &AccountRecord) -> Vec<String> {
+    (0..account.external_accounts.len()).map(|place| external_texts(slot(place))).collect()
+}
+
+/// An account's bank accounts, newest first. `paths` comes from [`paths`].
+pub fn all<'a>(
+    view: &View<'_>,
+    no: AccountNo,
+    account: &AccountRecord,
+    words: Words<'a>,
+    paths: &'a [String],
+) -> Vec<BankAccount<'a>> {
+    let banks = account.external_accounts.iter().zip(paths).enumerate().rev();
+    banks
+        .filter(|(_, (bank, _))| !bank.deleted)
+        .map(|(place, (bank, path))| of(view, &id(no, place), bank, Some(no), words.within(path)))
+        .collect()
+}
+
+/// A bank account inside a token.
+pub fn in_token<'a>(view: &View<'_>, token: &ObjectId, bank: &ExternalAccount, words: Words<'a>) -> BankAccount<'a> {
+    let id = ObjectId { kind: ObjectKind::BankAccount, ..*token };
+    of(view, &id, bank, None, words)
+}
+
+/// The bank account of an id.
+///
+/// # Errors
+/// [`Stop`].
+pub fn render<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered<S::Out> {
+    let no = AccountNo(id.birth);
+    let account = view.account(no)?;
+    let place = usize::from(id.slot).checked_sub(1).ok_or(Stop::Gone)?;
+    let bank = account.external_accounts.get(place).filter(|bank| !bank.deleted).ok_or(Stop::Gone)?;
+    let texts = view.texts(&account.private);
+    let path = external_texts(id.slot);
+    sink.put(&of(view, id, bank, Some(no), Words::new(&texts, "").within(&path)))
+}

@@ -1,0 +1,89 @@
+//! `card`: inside a token.
+
+use serde::Serialize;
+
+use super::super::secrets::hex;
+use super::super::view::{Id, View};
+use super::payment_method::{Last4, check, funding};
+use super::{Hash, Words};
+use crate::domain::record::{Brand, Card as CardRecord};
+use crate::primitives::id::{ObjectId, ObjectKind};
+
+/// `card`.
+#[derive(Serialize)]
+pub struct Card<'a> {
+    id: Id,
+    object: &'static str,
+    address_city: Option<&'a str>,
+    address_country: Option<&'a str>,
+    address_line1: Option<&'a str>,
+    address_line1_check: Option<&'static str>,
+    address_line2: Option<&'a str>,
+    address_state: Option<&'a str>,
+    address_zip: Option<&'a str>,
+    address_zip_check: Option<&'static str>,
+    allow_redisplay: &'static str,
+    brand: &'static str,
+    country: String,
+    cvc_check: Option<&'static str>,
+    dynamic_last4: Option<&'static str>,
+    exp_month: u8,
+    exp_year: u16,
+    fingerprint: String,
+    funding: &'static str,
+    last4: Last4,
+    metadata: Hash<'a>,
+    name: Option<&'a str>,
+    networks: Networks,
+    regulated_status: &'static str,
+    tokenization_method: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Networks {
+    preferred: Option<&'static str>,
+}
+
+/// Brands as cards, older than payment methods, spell them.
+fn brand(brand: Brand) -> &'static str {
+    match brand {
+        Brand::Visa => "Visa",
+        Brand::Mastercard => "MasterCard",
+        Brand::Amex => "American Express",
+        Brand::Discover => "Discover",
+        Brand::Diners => "Diners Club",
+        Brand::Jcb => "JCB",
+        Brand::Unionpay => "UnionPay",
+    }
+}
+
+/// A card inside a token.
+pub fn in_token<'a>(view: &View<'_>, token: &ObjectId, card: &CardRecord, words: Words<'a>) -> Card<'a> {
+    Card {
+        id: view.id(&ObjectId { kind: ObjectKind::Card, ..*token }),
+        object: "card",
+        address_city: words.get("address_city"),
+        address_country: words.get("address_country"),
+        address_line1: words.get("address_line1"),
+        address_line1_check: None,
+        address_line2: words.get("address_line2"),
+        address_state: words.get("address_state"),
+        address_zip: words.get("address_zip"),
+        address_zip_check: None,
+        allow_redisplay: "unspecified",
+        brand: brand(card.brand),
+        country: card.country.code().to_owned(),
+        cvc_check: check(card.cvc_check),
+        dynamic_last4: None,
+        exp_month: card.exp_month,
+        exp_year: card.exp_year,
+        fingerprint: hex(&card.fingerprint),
+        funding: funding(card.funding),
+        last4: Last4(card.last4),
+        metadata: words.metadata(),
+        name: words.get("name"),
+        networks: Networks { preferred: None },
+        regulated_status: "unregulated",
+        tokenization_method: None,
+    }
+}
