@@ -1,0 +1,210 @@
+//! `config.toml`: what the operator may set. The file in the repository is the built-in default, so it cannot drift.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
+use serde::Deserialize;
+
+use super::{Failure, ServeArgs};
+use crate::domain::tables::{FixedRate, Tables};
+use crate::primitives::{Country, Currency};
+
+const DEFAULT: &str = include_str!("../../config.toml");
+
+/// The configuration, resolved: flags over environment over file over default.
+#[derive(Debug)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: std::net::SocketAddr,
+    /// The data folder.
+    pub data: PathBuf,
+    /// Threads with routers and connections.
+    pub cells: usize,
+    /// Real-time priority for the journal's thread.
+    pub realtime: bool,
+    /// Seconds between snapshots; 0: none.
+    pub snapshot_seconds: u64,
+    /// The first platform's secret test key, if fixed.
+    pub test_key: Option<String>,
+    /// The first platform's country.
+    pub country: Country,
+    /// Its default currency.
+    pub currency: Currency,
+    /// Tables that decide.
+    pub tables: Tables,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    listen: Option<std::net::SocketAddr>,
+    data: Option<PathBuf>,
+    cells: Option<usize>,
+    realtime: Option<bool>,
+    snapshot_seconds: Option<u64>,
+    platform: PlatformFile,
+    prices: PricesFile,
+    fx: FxFile,
+    refunds: RefundsFile,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct PlatformFile {
+    country: Option<String>,
+    default_currency: Option<String>,
+    test_key: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct PricesFile {
+    processing_percent: Option<String>,
+    authorization_days: Option<u8>,
+    payout_arrival_seconds: Option<u32>,
+    processing_fixed: Option<BTreeMap<String, i64>>,
+    dispute: Option<BTreeMap<String, i64>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct FxFile {
+    markup_percent_us: Option<String>,
+    markup_percent: Option<String>,
+    fixed: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RefundsFile {
+    allow_negative: Option<bool>,
+}
+
+impl Config {
+    /// Reads and resolves the configuration.
+    ///
+    /// # Errors
+    /// A file that cannot be read or says what cannot be.
+    pub fn resolve(args: &ServeArgs) -> Result<Config, Failure> {
+        let own = Path::new("config.toml");
+        let file = match &args.config {
+            Some(path) => read(path)?,
+            None if own.is_file() => read(own)?,
+            None => File::default(),
+        };
+        let default = parse(DEFAULT, "the built-in configuration")?;
+        let config = Config {
+            listen: args.listen.or(file.listen).or(default.listen).unwrap_or_else(|| ([127, 0, 0, 1], 4242).into()),
+            data: args.data.clone().or(file.data).or(default.data).unwrap_or_else(|| PathBuf::from("data")),
+            cells: args.cells.or(file.cells).or(default.cells).unwrap_or(1).clamp(1, 64),
+            realtime: file.realtime.or(default.realtime).unwrap_or(true),
+            snapshot_seconds: file.snapshot_seconds.or(default.snapshot_seconds).unwrap_or(60),
+            test_key: args.test_key.clone().or(file.platform.test_key),
+            country: parsed("platform.country", file.platform.country.or(default.platform.country))?,
+            currency: parsed(
+                "platform.default_currency",
+                file.platform.default_currency.or(default.platform.default_currency),
+            )?,
+            tables: tables(file.prices, file.fx, &file.refunds, default.prices, default.fx)?,
+        };
+        if let Some(key) = &config.test_key
+            && !(key.starts_with("sk_test_")
+                && key.len() >= 12
+                && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'))
+        {
+            return Err(Failure::usage(
+                "the test key must look like sk_test_ and at least four letters or digits".to_owned(),
+            ));
+        }
+        Ok(config)
+    }
+}
+
+fn read(path: &Path) -> Result<File, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+    parse(&text, &path.display().to_string())
+}
+
+fn parse(text: &str, name: &str) -> Result<File, Failure> {
+    toml::from_str(text).map_err(|error| Failure::usage(format!("{name}: {error}")))
+}
+
+fn parsed<T: std::str::FromStr>(key: &str, text: Option<String>) -> Result<T, Failure>
+where
+    T::Err: std::fmt::Display,
+{
+    let text = text.unwrap_or_default();
+    text.parse().map_err(|error| Failure::usage(format!("{key} = \"{text}\": {error}")))
+}
+
+fn tables(
+    prices: PricesFile,
+    fx: FxFile,
+    refunds: &RefundsFile,
+    default_prices: PricesFile,
+    default_fx: FxFile,
+) -> Result<Tables, Failure> {
+    let base = Tables::default();
+    let per_currency = |key: &str, file: Option<BTreeMap<String, i64>>, default: Option<BTreeMap<String, i64>>| {
+        let table = file.or(default).unwrap_or_default();
+        let mut rows = Vec::new();
+        for (code, minor) in table {
+            if minor < 0 {
+                return Err(Failure::usage(format!("{key}.{code} = {minor}: a fee is not negative")));
+            }
+            rows.push((parsed::<Currency>(&format!("{key}.{code}"), Some(code))?, minor));
+        }
+        // The dollar first: its count of minor units stands for currencies that are not listed.
+        rows.sort_by_key(|&(currency, _)| (currency != Currency::USD, currency));
+        Ok(rows)
+    };
+    let mut fixed_rates = Vec::new();
+    for (pair, text) in &fx.fixed {
+        let key = format!("fx.fixed.\"{pair}\"");
+        let (from, to) =
+            pair.split_once('/').ok_or_else(|| Failure::usage(format!("{key}: name the pair like \"usd/eur\"")))?;
+        let rate: Decimal = parsed(&key, Some(text.clone()))?;
+        if rate <= Decimal::ZERO {
+            return Err(Failure::usage(format!("{key} = \"{text}\": a rate is above zero")));
+        }
+        let (from, to) = (parsed(&key, Some(from.to_owned()))?, parsed(&key, Some(to.to_owned()))?);
+        fixed_rates.push(FixedRate { from, to, rate });
+    }
+    Ok(Tables {
+        processing_ppm: ppm(
+            "prices.processing_percent",
+            prices.processing_percent.or(default_prices.processing_percent),
+        )?,
+        processing_fixed: per_currency(
+            "prices.processing_fixed",
+            prices.processing_fixed,
+            default_prices.processing_fixed,
+        )?,
+        dispute_fee: per_currency("prices.dispute", prices.dispute, default_prices.dispute)?,
+        conversion_us_ppm: ppm("fx.markup_percent_us", fx.markup_percent_us.or(default_fx.markup_percent_us))?,
+        conversion_other_ppm: ppm("fx.markup_percent", fx.markup_percent.or(default_fx.markup_percent))?,
+        fixed_rates,
+        rates_digest: crate::primitives::exchange::RateTable::ecb_digest(),
+        allow_negative: refunds.allow_negative.unwrap_or(base.allow_negative),
+        authorization_days: prices
+            .authorization_days
+            .or(default_prices.authorization_days)
+            .unwrap_or(base.authorization_days),
+        payout_arrival_s: prices
+            .payout_arrival_seconds
+            .or(default_prices.payout_arrival_seconds)
+            .unwrap_or(base.payout_arrival_s),
+    })
+}
+
+/// A percentage as millionths, exactly.
+fn ppm(key: &str, text: Option<String>) -> Result<u32, Failure> {
+    let percent: Decimal = parsed(key, text)?;
+    let ppm = percent * Decimal::from(10_000);
+    let whole = (ppm.fract().is_zero() && !ppm.is_sign_negative()).then(|| ppm.to_u32()).flatten();
+    whole
+        .filter(|&ppm| ppm <= 1_000_000)
+        .ok_or_else(|| Failure::usage(format!("{key} = \"{percent}\": give 0 to 100 with at most four decimals")))
+}

@@ -1,0 +1,366 @@
+//! `florin replay`, `florin verify`, `florin journal cat|stat`: what reads a journal that no daemon writes.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::Failure;
+use crate::engine::digest::Digest;
+use crate::engine::entry::{DECISION_VERSION, JournalEntry};
+use crate::engine::journal::{Check, FileStorage, Frame, ReadFrom, Reader, Storage, chain_hash};
+use crate::engine::plain::{Plain, Told};
+use crate::engine::read_ahead::read_ahead;
+use crate::engine::recovery::Replayed;
+use crate::engine::vault::{Absent, KeyVault, Root};
+use crate::ledger::TrialBalance;
+use crate::primitives::id::IdCipher;
+use crate::simulation::progress;
+
+/// A data folder, or the journal folder inside one.
+pub struct JournalFolder {
+    storage: Arc<dyn Storage>,
+    keys: PathBuf,
+}
+
+impl JournalFolder {
+    /// Finds the journal at a path.
+    ///
+    /// # Errors
+    /// No journal there.
+    pub fn at(path: &Path) -> Result<JournalFolder, Failure> {
+        let folder = if path.join("journal").is_dir() { path.join("journal") } else { path.to_owned() };
+        let has_segments = std::fs::read_dir(&folder)
+            .is_ok_and(|files| files.flatten().any(|file| file.path().extension().is_some_and(|ext| ext == "seg")));
+        if !has_segments {
+            return Err(Failure::usage(format!(
+                "no journal at {}: give a data folder, or the folder with its .seg files",
+                path.display()
+            )));
+        }
+        let keys = folder.parent().unwrap_or(Path::new(".")).join("keys");
+        Ok(JournalFolder { storage: Arc::new(FileStorage::at(folder)), keys })
+    }
+
+    fn frames(&self, check: Check) -> Result<impl Iterator<Item = Result<Frame, Failure>>, Failure> {
+        let frames = read_ahead(Reader::offline(Arc::clone(&self.storage)), ReadFrom::Beginning, check)?;
+        Ok(frames.map(|frame| frame.map_err(Failure::from)))
+    }
+
+    fn secrets(&self, platform: u32) -> Result<(Arc<IdCipher>, KeyVault), Failure> {
+        let (root, vault) = crate::engine::boot::secrets(&self.keys, platform, Absent::Refuse)
+            .map_err(|error| Failure::damaged(format!("{error}: decisions cannot be made again without the keys")))?;
+        Ok((Arc::new(IdCipher::new(Root::platform(&root, platform).ids)), vault))
+    }
+}
+
+/// What a replay or verification found of one platform.
+#[derive(Debug, Serialize)]
+pub struct PlatformReport {
+    platform: u32,
+    entries: u64,
+    digest: String,
+    trial_balance: Vec<BalanceRow>,
+    balanced: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decided_again: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checked_by_law: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct BalanceRow {
+    account: String,
+    currency: String,
+    minor: i128,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    platforms: Vec<PlatformReport>,
+    entries: u64,
+    seconds: f64,
+    entries_per_second: u64,
+}
+
+fn rows(balance: &TrialBalance) -> Vec<BalanceRow> {
+    balance
+        .rows()
+        .map(|(account, currency, minor)| BalanceRow {
+            account: account.to_owned(),
+            currency: currency.to_string(),
+            minor,
+        })
+        .collect()
+}
+
+fn platform_report(platform: u32, entries: u64, digest: Digest, balance: &TrialBalance) -> PlatformReport {
+    PlatformReport {
+        platform,
+        entries,
+        digest: digest.to_string(),
+        trial_balance: rows(balance),
+        balanced: balance.is_zero(),
+        decided_again: None,
+        checked_by_law: None,
+    }
+}
+
+/// Rebuilds every platform from its journal and prints digest and trial balance.
+///
+/// # Errors
+/// A damaged journal, or books that do not balance.
+pub fn replay(path: &Path, json: bool) -> Result<(), Failure> {
+    let folder = JournalFolder::at(path)?;
+    let started = Instant::now();
+    let bar = progress::bar("replaying", None, !json);
+    let mut platforms: BTreeMap<u32, Replayed> = BTreeMap::new();
+    let mut entries = 0;
+    for frame in folder.frames(Check::Chain)? {
+        let frame = frame?;
+        let platform = platforms.entry(frame.platform).or_insert_with(|| Replayed::new(true));
+        platform
+            .read(&frame.payload)
+            .map_err(|error| Failure::damaged(format!("platform {}: {error}", frame.platform)))?;
+        entries += 1;
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    let reports = platforms
+        .iter()
+        .map(|(&number, platform)| {
+            platform_report(number, platform.state.seq, platform.digest(), &platform.trial_balance())
+        })
+        .collect();
+    finish(reports, entries, started, json)
+}
+
+/// Checks everything that can be checked: chain, checksums, zero sums, and every decision made again and compared.
+///
+/// # Errors
+/// Whatever is off, with platform and sequence.
+pub fn verify(path: &Path, json: bool) -> Result<(), Failure> {
+    let folder = JournalFolder::at(path)?;
+    let started = Instant::now();
+    let bar = progress::bar("verifying", None, !json);
+    let mut platforms: BTreeMap<u32, Verified> = BTreeMap::new();
+    let mut entries = 0;
+    for frame in folder.frames(Check::Chain)? {
+        let frame = frame?;
+        if let std::collections::btree_map::Entry::Vacant(vacant) = platforms.entry(frame.platform) {
+            let (ids, vault) = folder.secrets(frame.platform)?;
+            let plain = Plain::new(ids, Arc::new(vault.clone()), false);
+            vacant.insert(Verified { plain, vault, decided_again: 0, by_law: 0 });
+        }
+        let Some(platform) = platforms.get_mut(&frame.platform) else { continue };
+        platform.check(&frame)?;
+        entries += 1;
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    let mut reports = Vec::new();
+    for (&number, verified) in &platforms {
+        let world = &verified.plain.world;
+        if world.trial_balance() != world.state.trial_balance() {
+            return Err(Failure::damaged(format!("platform {number}: accounts' books and running totals differ")));
+        }
+        let mut report = platform_report(number, world.state.seq, world.digest(), &world.trial_balance());
+        report.decided_again = Some(verified.decided_again);
+        report.checked_by_law = Some(verified.by_law);
+        reports.push(report);
+    }
+    finish(reports, entries, started, json)
+}
+
+struct Verified {
+    plain: Plain,
+    vault: KeyVault,
+    decided_again: u64,
+    by_law: u64,
+}
+
+impl Verified {
+    fn check(&mut self, frame: &Frame) -> Result<(), Failure> {
+        let off = |what: String| Failure::damaged(format!("platform {} entry {}: {what}", frame.platform, frame.seq));
+        // Decoding proves that the postings sum to zero per currency: no other entry can be built.
+        let entry = JournalEntry::from_bytes(&frame.payload).map_err(|error| off(error.to_string()))?;
+        if entry.version != DECISION_VERSION {
+            self.by_law += 1;
+            self.plain.world.read(&frame.payload).map_err(|error| off(error.to_string()))?;
+            return Ok(());
+        }
+        match self.plain.decide(&entry.request(&self.vault), entry.now) {
+            Told::Decided(decided) if decided.bytes == frame.payload => {
+                self.decided_again += 1;
+                // An advance that has fired everything ends; the next entry carries its time.
+                self.plain.machine.state.settle_clock();
+                Ok(())
+            }
+            Told::Decided(decided) => Err(off(format!(
+                "deciding it again gives another entry (hash {} instead of {}): the journal was not written by these rules",
+                short(&decided.bytes),
+                short(&frame.payload)
+            ))),
+            Told::Refused(refusal) => Err(off(format!("deciding it again refuses: {}", refusal.message))),
+            Told::Replay(seq) => Err(off(format!("deciding it again finds its idempotency key used by entry {seq}"))),
+            Told::KeyReused(_) => Err(off("deciding it again finds its idempotency key used".to_owned())),
+            Told::Panicked => Err(off("deciding it again panics".to_owned())),
+        }
+    }
+}
+
+fn short(payload: &[u8]) -> String {
+    chain_hash(&[0; 32], 0, 0, payload)[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn finish(platforms: Vec<PlatformReport>, entries: u64, started: Instant, json: bool) -> Result<(), Failure> {
+    let seconds = started.elapsed().as_secs_f64();
+    let balanced = platforms.iter().all(|platform| platform.balanced);
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+    // a speed, for people
+    let entries_per_second = (entries as f64 / seconds.max(1e-9)) as u64;
+    let report = Report { platforms, entries, seconds, entries_per_second };
+    let mut out = std::io::stdout().lock();
+    if json {
+        serde_json::to_writer_pretty(&mut out, &report)?;
+        writeln!(out)?;
+    } else {
+        for platform in &report.platforms {
+            writeln!(out, "platform {}  {} entries  digest {}", platform.platform, platform.entries, platform.digest)?;
+            for row in &platform.trial_balance {
+                writeln!(out, "  {:<24} {} {:>22}", row.account, row.currency, row.minor)?;
+            }
+            let closed = if platform.balanced { "zero in every currency" } else { "NOT ZERO" };
+            writeln!(out, "  trial balance: {closed}")?;
+            if let (Some(again), Some(law)) = (platform.decided_again, platform.checked_by_law) {
+                writeln!(out, "  {again} decisions made again and equal; {law} of older rules checked by law")?;
+            }
+        }
+        writeln!(out, "{entries} entries in {seconds:.2} s, {entries_per_second} per second")?;
+    }
+    if balanced { Ok(()) } else { Err(Failure::damaged("the trial balance is not zero".to_owned())) }
+}
+
+/// Prints entries as JSON lines.
+///
+/// # Errors
+/// A damaged journal.
+pub fn cat(path: &Path, platform: Option<u32>, from: u64) -> Result<(), Failure> {
+    let folder = JournalFolder::at(path)?;
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    for frame in folder.frames(Check::Checksums)? {
+        let frame = frame?;
+        if platform.is_some_and(|wanted| wanted != frame.platform) || frame.seq < from {
+            continue;
+        }
+        let entry = JournalEntry::from_bytes(&frame.payload)
+            .map_err(|error| Failure::damaged(format!("platform {} entry {}: {error}", frame.platform, frame.seq)))?;
+        serde_json::to_writer(&mut out, &Line::of(&frame, &entry))?;
+        writeln!(out)?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// An entry as people read it: money in full, records and texts by size.
+#[derive(Serialize)]
+struct Line {
+    platform: u32,
+    seq: u64,
+    segment: u32,
+    offset: u32,
+    now: String,
+    version: u16,
+    request: String,
+    command: String,
+    postings: Vec<String>,
+    events: Vec<&'static str>,
+    records: Vec<String>,
+    due: usize,
+    reply: String,
+    bytes: usize,
+}
+
+impl Line {
+    fn of(frame: &Frame, entry: &JournalEntry) -> Line {
+        Line {
+            platform: frame.platform,
+            seq: frame.seq,
+            segment: frame.position.segment,
+            offset: frame.position.offset,
+            now: entry.now.to_string(),
+            version: entry.version,
+            request: entry.request_id.clone(),
+            command: format!("{:?}", entry.command),
+            postings: entry
+                .postings
+                .postings()
+                .iter()
+                .map(|posting| format!("{:?} {}", posting.leg(), posting.money()))
+                .collect(),
+            events: entry.events.iter().map(|event| event.kind.wire()).collect(),
+            records: entry
+                .changes
+                .iter()
+                .map(|change| format!("{}/{} {} bytes", change.key.birth, change.key.child, change.after.len()))
+                .collect(),
+            due: entry.due.len(),
+            reply: format!("{:?}", entry.reply),
+            bytes: frame.payload.len(),
+        }
+    }
+}
+
+/// Prints counts and sizes.
+///
+/// # Errors
+/// A damaged journal.
+pub fn stat(path: &Path, json: bool) -> Result<(), Failure> {
+    #[derive(Default, Serialize)]
+    struct Stat {
+        entries: u64,
+        bytes: u64,
+        largest: usize,
+        first: Option<String>,
+        last: Option<String>,
+        commands: BTreeMap<String, u64>,
+    }
+    let folder = JournalFolder::at(path)?;
+    let mut platforms: BTreeMap<u32, Stat> = BTreeMap::new();
+    for frame in folder.frames(Check::Checksums)? {
+        let frame = frame?;
+        let entry = JournalEntry::from_bytes(&frame.payload)
+            .map_err(|error| Failure::damaged(format!("platform {} entry {}: {error}", frame.platform, frame.seq)))?;
+        let stat = platforms.entry(frame.platform).or_default();
+        stat.entries += 1;
+        stat.bytes += frame.payload.len() as u64;
+        stat.largest = stat.largest.max(frame.payload.len());
+        stat.first.get_or_insert_with(|| entry.now.to_string());
+        stat.last = Some(entry.now.to_string());
+        let name = format!("{:?}", entry.command);
+        let name: String = name.chars().take_while(|c| c.is_ascii_alphanumeric()).collect();
+        *stat.commands.entry(name).or_default() += 1;
+    }
+    let mut out = std::io::stdout().lock();
+    if json {
+        serde_json::to_writer_pretty(&mut out, &platforms)?;
+        writeln!(out)?;
+        return Ok(());
+    }
+    for (platform, stat) in &platforms {
+        let mean = stat.bytes / stat.entries.max(1);
+        writeln!(
+            out,
+            "platform {platform}: {} entries, {} bytes ({mean} each, largest {})",
+            stat.entries, stat.bytes, stat.largest
+        )?;
+        writeln!(out, "  from {} to {}", stat.first.as_deref().unwrap_or("-"), stat.last.as_deref().unwrap_or("-"))?;
+        for (command, count) in &stat.commands {
+            writeln!(out, "  {command:<24} {count:>12}")?;
+        }
+    }
+    Ok(())
+}
