@@ -1,0 +1,18 @@
+//! Florin's tests, in one binary.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test says what it expects
+#![allow(clippy::type_complexity)] // tables of cases are types of their own
+
+mod abuse;
+mod crash;
+mod daemon;
+mod damage;
+mod fuzz;
+mod golden;
+mod power;
+mod properties;
+mod simulation;
+mod story;
+mod tidy;
+mod town;
+mod worked_tables;
