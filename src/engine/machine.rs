@@ -26,6 +26,10 @@ use crate::primitives::time::{Day, Timestamp};
 /// How many accounts' books stay copied between batches.
 const COPIES: usize = 20_000;
 
+/// Largest entry that a request may make. The journal takes four times as much: an entry of what is due later holds
+/// the images of what requests made, and must always fit.
+const REQUEST_ENTRY_BYTES_MAX: usize = 256 << 10;
+
 /// The machine of one platform.
 pub struct Machine {
     /// The router's share of the state.
@@ -167,6 +171,9 @@ impl Machine {
             };
             let entry = JournalEntry::of(request, &outcome, &ctx);
             let bytes = Bytes::from(entry.to_bytes());
+            if bytes.len() > REQUEST_ENTRY_BYTES_MAX && !matches!(request.command, Command::Due(_)) {
+                return Err(too_much(bytes.len()).into());
+            }
             let prepared = self.state.prepare(&entry.postings);
             Ok((outcome, entry, bytes, prepared))
         }));
@@ -277,6 +284,16 @@ impl Machine {
         };
         Some((request, item.key.at))
     }
+}
+
+/// Refused before anything is applied: an entry that the journal cannot take must not be decided.
+fn too_much(bytes: usize) -> Refusal {
+    Refusal::new(format!(
+        "This request and the object that it changes hold too much text: {} KiB, at most {} KiB fit. Shorten \
+         descriptions, addresses or metadata.",
+        bytes >> 10,
+        REQUEST_ENTRY_BYTES_MAX >> 10
+    ))
 }
 
 fn replay(key: &IdempotencyKey, used: &Use) -> Step {

@@ -387,7 +387,9 @@ impl Work {
             let until = self.now();
             for _ in 0..DUE_PER_BATCH {
                 let Some((request, _)) = self.machine.due_request(until) else { break };
-                self.decide(&request, until).await;
+                if !self.fire(&request, until).await {
+                    break;
+                }
             }
         }
     }
@@ -421,7 +423,9 @@ impl Work {
     /// A simulated clock moves to `at`: everything due before fires first, each at its due time.
     async fn fire_until(&mut self, at: Timestamp) {
         while let Some((request, due_at)) = self.machine.due_request(at) {
-            self.decide(&request, due_at).await;
+            if !self.fire(&request, due_at).await {
+                break;
+            }
             if self.batch.len() >= self.batch_limit {
                 self.commit().await;
             }
@@ -432,13 +436,27 @@ impl Work {
     async fn advance(&mut self) {
         while let Some(target) = self.machine.state.target {
             let Some((request, due_at)) = self.machine.due_request(target) else { break };
-            self.decide(&request, due_at).await;
+            if !self.fire(&request, due_at).await {
+                break;
+            }
             if self.batch.len() >= self.batch_limit {
                 self.commit().await;
                 tokio::task::yield_now().await;
             }
         }
         self.machine.state.settle_clock();
+    }
+
+    /// Fires a due item. One that cannot be decided is a bug of ours: it stays first in the queue, and is said loudly
+    /// rather than tried for ever.
+    async fn fire(&mut self, request: &Request, now: Timestamp) -> bool {
+        match self.decide(request, now).await {
+            Step::Decided(_) => true,
+            step => {
+                tracing::error!(command = ?request.command, ?step, "what is due could not be decided; it stays due");
+                false
+            }
+        }
     }
 
     /// Decides one request, fetching what it needs; its entry joins the batch.

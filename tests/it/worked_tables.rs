@@ -399,3 +399,19 @@ fn amounts_that_cannot_be_are_refused_by_name() {
         );
     }
 }
+
+#[test]
+fn a_request_whose_entry_the_journal_could_not_take_is_refused_and_changes_nothing() {
+    let mut town = Town::new();
+    let before = town.plain.digest();
+    let mut request = Town::request(Command::CreateCustomer { method: None, default: None });
+    request.texts.set("description", "x".repeat(300 << 10));
+    match town.told(&request) {
+        florin::engine::plain::Told::Refused(refusal) => assert!(refusal.message.contains("256 KiB"), "{refusal:?}"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(town.plain.digest(), before);
+    request.texts = florin::domain::command::TextPatch::default();
+    request.texts.set("description", "x".repeat(100 << 10));
+    assert!(matches!(town.told(&request), florin::engine::plain::Told::Decided(_)));
+}
