@@ -31,7 +31,7 @@ pub struct Listed {
     /// Indexes that can hold it.
     pub classes: &'static [Class],
     /// Its bit in them.
-    pub bit: u16,
+    pub bit: u32,
     /// The word in an error about a cursor.
     pub noun: &'static str,
 }
@@ -57,7 +57,7 @@ impl Listed {
     }
 }
 
-const fn listed(classes: &'static [Class], bit: u16, noun: &'static str) -> Listed {
+const fn listed(classes: &'static [Class], bit: u32, noun: &'static str) -> Listed {
     Listed { classes, bit, noun }
 }
 
@@ -101,7 +101,7 @@ pub const EVENTS: Listed = listed(
 pub struct Walk<'a> {
     platform: &'a Platform,
     account: AccountNo,
-    bit: u16,
+    bit: u32,
     descending: bool,
     batch: usize,
     streams: Vec<Stream>,

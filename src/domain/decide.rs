@@ -167,7 +167,7 @@ pub struct IndexRow {
     pub class: Class,
     /// What was made, as bits of [`Kinds`].
     #[n(2)]
-    pub kinds: u16,
+    pub kinds: u32,
 }
 
 /// Families of list indexes: objects that are made together share one.
@@ -203,22 +203,26 @@ pub struct Kinds;
 
 #[allow(missing_docs)]
 impl Kinds {
-    pub const INTENT: u16 = 1;
-    pub const CHARGE: u16 = 1 << 1;
-    pub const TRANSFER: u16 = 1 << 2;
-    pub const FEE: u16 = 1 << 3;
-    pub const ROW: u16 = 1 << 4;
-    pub const REFUND: u16 = 1 << 5;
-    pub const REVERSAL: u16 = 1 << 6;
-    pub const FEE_REFUND: u16 = 1 << 7;
-    pub const PAYOUT: u16 = 1 << 8;
-    pub const CUSTOMER: u16 = 1 << 9;
-    pub const METHOD: u16 = 1 << 10;
-    pub const ACCOUNT: u16 = 1 << 11;
-    pub const RULE: u16 = 1 << 12;
-    pub const ADJUSTMENT: u16 = 1 << 13;
+    pub const INTENT: u32 = 1;
+    pub const CHARGE: u32 = 1 << 1;
+    pub const TRANSFER: u32 = 1 << 2;
+    pub const FEE: u32 = 1 << 3;
+    pub const ROW: u32 = 1 << 4;
+    pub const REFUND: u32 = 1 << 5;
+    pub const REVERSAL: u32 = 1 << 6;
+    pub const FEE_REFUND: u32 = 1 << 7;
+    pub const PAYOUT: u32 = 1 << 8;
+    pub const CUSTOMER: u32 = 1 << 9;
+    pub const METHOD: u32 = 1 << 10;
+    pub const ACCOUNT: u32 = 1 << 11;
+    pub const RULE: u32 = 1 << 12;
+    pub const ADJUSTMENT: u32 = 1 << 13;
     /// The entry has events for this account.
-    pub const EVENT: u16 = 1 << 14;
+    pub const EVENT: u32 = 1 << 14;
+    pub const DISPUTE: u32 = 1 << 15;
+    pub const TOPUP: u32 = 1 << 16;
+    pub const SETUP: u32 = 1 << 17;
+    pub const QUOTE: u32 = 1 << 18;
 }
 
 /// What the caller is told.
@@ -343,7 +347,7 @@ impl Change {
 
     /// With a list entry.
     #[must_use]
-    pub fn listed(mut self, account: AccountNo, class: Class, kinds: u16) -> Change {
+    pub fn listed(mut self, account: AccountNo, class: Class, kinds: u32) -> Change {
         self.index.push(IndexRow { account, class, kinds });
         self
     }

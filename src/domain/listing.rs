@@ -9,8 +9,8 @@ use crate::ledger::AccountNo;
 
 /// Adds the list entries of a changed record.
 pub fn list(change: &mut Change, seq: u64) {
-    let mut kinds: BTreeMap<AccountNo, u16> = BTreeMap::new();
-    let mut add = |account: AccountNo, bits: u16| *kinds.entry(account).or_default() |= bits;
+    let mut kinds: BTreeMap<AccountNo, u32> = BTreeMap::new();
+    let mut add = |account: AccountNo, bits: u32| *kinds.entry(account).or_default() |= bits;
     for row in change.after.rows().iter().filter(|row| row.made.seq == seq) {
         add(row.account, Kinds::ROW);
     }
@@ -80,7 +80,7 @@ pub fn list_event(changes: &mut [Change], event: &Event) {
     }
 }
 
-fn note(index: &mut Vec<IndexRow>, account: AccountNo, class: Class, bits: u16) {
+fn note(index: &mut Vec<IndexRow>, account: AccountNo, class: Class, bits: u32) {
     match index.iter_mut().find(|row| row.account == account && row.class == class) {
         Some(row) => row.kinds |= bits,
         None => index.push(IndexRow { account, class, kinds: bits }),

@@ -9,7 +9,7 @@ use crate::primitives::time::Timestamp;
 pub const LIFE_MS: i64 = 24 * 3_600_000;
 
 /// How many keys stay in memory; beyond it the oldest are looked up in the store.
-const IN_MEMORY: usize = 200_000;
+const IN_MEMORY: usize = 1_000_000;
 
 /// What a key was used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -133,7 +133,7 @@ pub struct IndexHit {
     /// Which row of that entry.
     pub ordinal: u16,
     /// What was made: bits of `Kinds`.
-    pub kinds: u16,
+    pub kinds: u32,
     /// The record that holds them.
     pub key: RecordKey,
 }

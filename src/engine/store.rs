@@ -857,7 +857,7 @@ fn read_index_row(key: &[u8], mut value: &[u8]) -> Option<IndexHit> {
     let mut place = key.get(13..)?;
     let seq = take_u64(&mut place)?;
     let ordinal = u16::from_be_bytes(place.try_into().ok()?);
-    let kinds = u16::try_from(take_varint(&mut value)?).ok()?;
+    let kinds = u32::try_from(take_varint(&mut value)?).ok()?;
     let birth = seq.wrapping_sub(take_varint(&mut value)?);
     let child = u32::try_from(take_varint(&mut value)?).ok()?;
     Some(IndexHit { seq, ordinal, kinds, key: RecordKey { birth, child } })
@@ -990,7 +990,7 @@ pub(crate) mod testing {
         StoredChange { key, after: encode_record(record), before: None, index }
     }
 
-    pub(crate) fn listed(account: AccountNo, class: Class, kinds: u16) -> IndexRow {
+    pub(crate) fn listed(account: AccountNo, class: Class, kinds: u32) -> IndexRow {
         IndexRow { account, class, kinds }
     }
 
