@@ -7,50 +7,9 @@ Opens accounts over HTTP, waits for a snapshot, makes charges for some time (10,
 -9, then starts it three ways: with the snapshot, without it (whole journal), and `florin replay`. Prints times from exec
 to the line that says where it listens, entries, memory and disk. Run it on a quiet machine, release build.
 """
-import argparse, json, os, re, shutil, signal, subprocess, sys, tempfile, time
+import argparse, os, shutil, signal, subprocess, sys, tempfile, time
 
-FLORIN = "target/release/florin"
-KEY = "sk_test_florin_start"
-
-
-def serve(data, snapshot_seconds):
-    with open(os.path.join(data, "..", "start.toml"), "w") as config:
-        config.write(f"snapshot_seconds = {snapshot_seconds}\n")
-        path = config.name
-    env = dict(os.environ, FLORIN_TEST_KEY=KEY)
-    began = time.monotonic()
-    daemon = subprocess.Popen([FLORIN, "serve", "--listen", "127.0.0.1:0", "--data", data, "--config", path],
-                              stdout=subprocess.PIPE, env=env, text=True)
-    url = re.search(r"http://\S+", daemon.stdout.readline()).group(0)
-    return daemon, url, time.monotonic() - began
-
-
-def load(url, scenario, *more):
-    out = subprocess.run([FLORIN, "load", url, f"simulations/{scenario}.toml", "--key", KEY, "--rate", "max", "--json", *more],
-                         stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(out.stdout)
-
-
-def memory(daemon):
-    text = open(f"/proc/{daemon.pid}/status").read()
-    return {key: int(re.search(rf"{key}:\s+(\d+)", text).group(1)) // 1024 for key in ("VmRSS", "VmHWM")}
-
-
-def cpu(daemon):
-    fields = open(f"/proc/{daemon.pid}/stat").read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def disk(data):
-    sizes = {}
-    for folder in sorted(os.listdir(data)):
-        total = 0
-        for root, _, files in os.walk(os.path.join(data, folder)):
-            total += sum(os.stat(os.path.join(root, f)).st_blocks * 512 for f in files)
-        sizes[folder] = total
-    sizes["spare segment"] = os.path.getsize(os.path.join(data, "journal", "next.tmp")) if os.path.exists(
-        os.path.join(data, "journal", "next.tmp")) else 0
-    return sizes
+from daemon import FLORIN, cpu, disk, load, memory, serve
 
 
 def main():
