@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
@@ -9,7 +10,7 @@ use serde::Deserialize;
 
 use super::{Failure, ServeArgs};
 use crate::domain::tables::{FixedRate, Tables};
-use crate::primitives::{Country, Currency};
+use crate::primitives::{Country, Currency, MarketRates};
 
 const DEFAULT: &str = include_str!("../../config.toml");
 
@@ -34,6 +35,8 @@ pub struct Config {
     pub currency: Currency,
     /// Tables that decide.
     pub tables: Tables,
+    /// The market rates that they name.
+    pub rates: Arc<MarketRates>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -73,6 +76,7 @@ struct PricesFile {
 struct FxFile {
     markup_percent_us: Option<String>,
     markup_percent: Option<String>,
+    rates_file: Option<PathBuf>,
     fixed: BTreeMap<String, String>,
 }
 
@@ -95,6 +99,7 @@ impl Config {
             None => File::default(),
         };
         let default = parse(DEFAULT, "the built-in configuration")?;
+        let rates = market_rates(file.fx.rates_file.as_deref())?;
         let config = Config {
             listen: args.listen.or(file.listen).or(default.listen).unwrap_or_else(|| ([127, 0, 0, 1], 4242).into()),
             data: args.data.clone().or(file.data).or(default.data).unwrap_or_else(|| PathBuf::from("data")),
@@ -107,7 +112,11 @@ impl Config {
                 "platform.default_currency",
                 file.platform.default_currency.or(default.platform.default_currency),
             )?,
-            tables: tables(file.prices, file.fx, &file.refunds, default.prices, default.fx)?,
+            tables: Tables {
+                rates_digest: rates.digest(),
+                ..tables(file.prices, file.fx, &file.refunds, default.prices, default.fx)?
+            },
+            rates,
         };
         if let Some(key) = &config.test_key
             && !(key.starts_with("sk_test_")
@@ -137,6 +146,14 @@ where
 {
     let text = text.unwrap_or_default();
     text.parse().map_err(|error| Failure::usage(format!("{key} = \"{text}\": {error}")))
+}
+
+/// The operator's market rates, else those that are built in.
+fn market_rates(file: Option<&Path>) -> Result<Arc<MarketRates>, Failure> {
+    let Some(path) = file else { return Ok(MarketRates::built_in()) };
+    let unusable = |problem: String| Failure::usage(format!("fx.rates_file = \"{}\": {problem}", path.display()));
+    let csv = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
+    Ok(Arc::new(MarketRates::from_csv(csv).map_err(|error| unusable(error.to_string()))?))
 }
 
 fn tables(
@@ -186,7 +203,7 @@ fn tables(
         conversion_us_ppm: ppm("fx.markup_percent_us", fx.markup_percent_us.or(default_fx.markup_percent_us))?,
         conversion_other_ppm: ppm("fx.markup_percent", fx.markup_percent.or(default_fx.markup_percent))?,
         fixed_rates,
-        rates_digest: crate::primitives::exchange::RateTable::ecb_digest(),
+        rates_digest: base.rates_digest,
         allow_negative: refunds.allow_negative.unwrap_or(base.allow_negative),
         authorization_days: prices
             .authorization_days

@@ -1,6 +1,6 @@
 //! `florin replay`, `florin verify`, `florin journal cat|stat`: what reads a journal that no daemon writes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,10 +9,12 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::Failure;
+use crate::domain::command::Command;
 use crate::engine::digest::Digest;
 use crate::engine::entry::{DECISION_VERSION, JournalEntry};
 use crate::engine::journal::{Check, FileStorage, Frame, ReadFrom, Reader, Storage, chain_hash};
 use crate::engine::plain::{Plain, Told};
+use crate::engine::rates::RatesFolder;
 use crate::engine::read_ahead::read_ahead;
 use crate::engine::recovery::Replayed;
 use crate::engine::vault::{Absent, KeyVault, Root};
@@ -24,6 +26,7 @@ use crate::simulation::progress;
 pub struct JournalFolder {
     storage: Arc<dyn Storage>,
     keys: PathBuf,
+    tables: PathBuf,
 }
 
 impl JournalFolder {
@@ -41,13 +44,19 @@ impl JournalFolder {
                 path.display()
             )));
         }
-        let keys = folder.parent().unwrap_or(Path::new(".")).join("keys");
-        Ok(JournalFolder { storage: Arc::new(FileStorage::at(folder)), keys })
+        let beside = folder.parent().unwrap_or(Path::new("."));
+        let (keys, tables) = (beside.join("keys"), beside.join("tables"));
+        Ok(JournalFolder { storage: Arc::new(FileStorage::at(folder)), keys, tables })
     }
 
     fn frames(&self, check: Check) -> Result<impl Iterator<Item = Result<Frame, Failure>>, Failure> {
         let frames = read_ahead(Reader::offline(Arc::clone(&self.storage)), ReadFrom::Beginning, check)?;
         Ok(frames.map(|frame| frame.map_err(Failure::from)))
+    }
+
+    /// The market rates beside the journal.
+    fn rates(&self) -> RatesFolder {
+        RatesFolder::new(Arc::new(FileStorage::at(&self.tables)))
     }
 
     fn secrets(&self, platform: u32) -> Result<(Arc<IdCipher>, KeyVault), Failure> {
@@ -129,6 +138,14 @@ pub fn replay(path: &Path, json: bool) -> Result<(), Failure> {
         bar.inc(1);
     }
     bar.finish_and_clear();
+    let rates = folder.rates();
+    for digest in platforms.values().flat_map(|platform| &platform.state.rates_named).collect::<BTreeSet<_>>() {
+        if let Err(error) = rates.check(*digest) {
+            eprintln!(
+                "florin: warning: {error}. A replay needs none, but no daemon starts on this journal without them"
+            );
+        }
+    }
     let reports = platforms
         .iter()
         .map(|(&number, platform)| {
@@ -146,6 +163,7 @@ pub fn verify(path: &Path, json: bool) -> Result<(), Failure> {
     let folder = JournalFolder::at(path)?;
     let started = Instant::now();
     let bar = progress::bar("verifying", None, !json);
+    let mut rates = folder.rates();
     let mut platforms: BTreeMap<u32, Verified> = BTreeMap::new();
     let mut entries = 0;
     for frame in folder.frames(Check::Chain)? {
@@ -156,7 +174,7 @@ pub fn verify(path: &Path, json: bool) -> Result<(), Failure> {
             vacant.insert(Verified { plain, vault, decided_again: 0, by_law: 0 });
         }
         let Some(platform) = platforms.get_mut(&frame.platform) else { continue };
-        platform.check(&frame)?;
+        platform.check(&frame, &mut rates)?;
         entries += 1;
         bar.inc(1);
     }
@@ -183,7 +201,7 @@ struct Verified {
 }
 
 impl Verified {
-    fn check(&mut self, frame: &Frame) -> Result<(), Failure> {
+    fn check(&mut self, frame: &Frame, rates: &mut RatesFolder) -> Result<(), Failure> {
         let off = |what: String| Failure::damaged(format!("platform {} entry {}: {what}", frame.platform, frame.seq));
         // Decoding proves that the postings sum to zero per currency: no other entry can be built.
         let entry = JournalEntry::from_bytes(&frame.payload).map_err(|error| off(error.to_string()))?;
@@ -191,6 +209,9 @@ impl Verified {
             self.by_law += 1;
             self.plain.world.read(&frame.payload).map_err(|error| off(error.to_string()))?;
             return Ok(());
+        }
+        if let Command::PutTables(tables) = &entry.command {
+            self.plain.machine.offer_rates(rates.load(tables.rates_digest).map_err(|error| off(error.to_string()))?);
         }
         match self.plain.decide(&entry.request(&self.vault), entry.now) {
             Told::Decided(decided) if decided.bytes == frame.payload => {

@@ -88,7 +88,7 @@ pub struct ServeArgs {
     /// Address to listen on [default: 127.0.0.1:4242]
     #[arg(long, env = "FLORIN_LISTEN", value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
-    /// Data folder: journal, keys and caches [default: data]
+    /// Data folder: journal, keys, tables and caches [default: data]
     #[arg(long, env = "FLORIN_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Configuration file [default: ./config.toml where it exists]

@@ -54,6 +54,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
     let options = EngineOptions {
         platforms: vec![Founding { country: config.country, currency: config.currency, clock: None }],
         tables: config.tables.clone(),
+        rates: Arc::clone(&config.rates),
         cells: config.cells,
         realtime: config.realtime,
         snapshots: snapshots(config.snapshot_seconds)?,

@@ -852,6 +852,7 @@ pub(in crate::domain) mod world {
     use crate::primitives::country::Country;
     use crate::primitives::currency::Currency;
     use crate::primitives::id::{IdCipher, ObjectId};
+    use crate::primitives::market::MarketRates;
     use crate::primitives::time::{Day, Timestamp};
 
     /// Texts under another key or nonce come out as nothing, as with a real vault.
@@ -875,6 +876,7 @@ pub(in crate::domain) mod world {
         seq: u64,
         next_key_no: u32,
         tables: Tables,
+        rates: Arc<MarketRates>,
         ids: IdCipher,
         /// What the last entry did.
         pub last: Option<Outcome>,
@@ -911,6 +913,7 @@ pub(in crate::domain) mod world {
                 seq: 0,
                 next_key_no: 0,
                 tables: Tables::default(),
+                rates: MarketRates::built_in(),
                 ids: IdCipher::new([7; 16]),
                 last: None,
             };
@@ -924,7 +927,8 @@ pub(in crate::domain) mod world {
         }
 
         pub fn ctx(&self) -> Context<'_> {
-            Context { now: World::now(), seq: self.seq + 1, tables: &self.tables, ids: &self.ids, vault: &Plain }
+            let (now, seq) = (World::now(), self.seq + 1);
+            Context { now, seq, tables: &self.tables, rates: &self.rates, ids: &self.ids, vault: &Plain }
         }
 
         /// Decides as the platform.

@@ -16,6 +16,7 @@ use super::seal::{Nonce, Sealed, TextPatch, Texts, Vault};
 use super::tables::Tables;
 use crate::ledger::{AccountNo, Books, Entry};
 use crate::primitives::id::{IdCipher, ObjectId};
+use crate::primitives::market::MarketRates;
 use crate::primitives::time::{Day, Timestamp};
 
 /// What a decision may look at.
@@ -51,6 +52,8 @@ pub struct Context<'a> {
     pub seq: u64,
     /// Tables in force.
     pub tables: &'a Tables,
+    /// The market rates that the tables name.
+    pub rates: &'a MarketRates,
     /// Turns ids into text for error messages.
     pub ids: &'a IdCipher,
     /// Seals and opens texts.

@@ -13,10 +13,9 @@ use super::record::{AccountRecord, Made, Record, RecordKey, Row, RowConversion, 
 use super::seal::{METADATA_KEYS_MAX, Sealed, Texts};
 use crate::ledger::{AccountNo, Bucket, Entry, EntryError, FeeKind, House, Leg, Posting, SourceType};
 use crate::primitives::currency::Currency;
-use crate::primitives::exchange::{
-    Conversion, ExchangeError, NoRate, Rate, RateSource, RateTable, convert, ecb_day_in_force,
-};
+use crate::primitives::exchange::{Conversion, ExchangeError, Rate, RateSource, convert};
 use crate::primitives::id::ObjectId;
+use crate::primitives::market::{NoRate, ecb_day_in_force};
 use crate::primitives::money::{MAX_MINOR, Money};
 use crate::primitives::time::Day;
 
@@ -185,7 +184,8 @@ impl<'a> Draft<'a> {
         Ok(self.ctx.seal(key_no, ordinal, texts))
     }
 
-    /// The rate for a conversion into the balance of `into`: fixed pair, else the market's last one.
+    /// The rate for a conversion into the balance of `into`: fixed pair, else the last one of the market rates in
+    /// force.
     ///
     /// # Errors
     /// 400 where no rate is known.
@@ -194,7 +194,7 @@ impl<'a> Draft<'a> {
             let (base, date) = (fixed.rate, self.today());
             return Ok(Rate { from, to, base, date, source: RateSource::Fixed, stale: false });
         }
-        RateTable::ecb().lookup(from, to, ecb_day_in_force(self.ctx.now)).map_err(|no| no_rate(&no).into())
+        self.ctx.rates.lookup(from, to, ecb_day_in_force(self.ctx.now)).map_err(|no| no_rate(&no).into())
     }
 
     /// Converts money that comes in to `account`: the conversion fee is inside the rate. Posts the exchange, mark-up

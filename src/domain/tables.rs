@@ -1,10 +1,11 @@
-//! Tables that decide: prices, mark-ups, fixed rates, switches. They are data, put in force by an entry, so that a
-//! replay decides as the first life did.
+//! Tables that decide: prices, mark-ups, fixed rates, switches, and the name of the market rates. They are data, put in
+//! force by an entry, so that a replay decides as the first life did.
 
 use minicbor::{Decode, Encode};
 use rust_decimal::Decimal;
 
 use crate::primitives::currency::Currency;
+use crate::primitives::market::{MarketRates, RatesDigest};
 
 /// The tables in force for one platform.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
@@ -28,9 +29,9 @@ pub struct Tables {
     /// Pairs whose rate is fixed, fee included: (from, to, target major units per source major unit).
     #[n(5)]
     pub fixed_rates: Vec<FixedRate>,
-    /// BLAKE3 of the market rates in force (the ECB file).
-    #[cbor(n(6), with = "minicbor::bytes")]
-    pub rates_digest: [u8; 32],
+    /// The market rates in force, by name.
+    #[n(6)]
+    pub rates_digest: RatesDigest,
     /// Whether an account's balance may go below zero by a refund or reversal.
     #[n(7)]
     pub allow_negative: bool,
@@ -54,7 +55,7 @@ pub struct FixedRate {
 }
 
 impl Default for Tables {
-    /// The price list that Florin starts with: section 4.3 of the reference.
+    /// The price list that Florin starts with (section 4.3 of the reference), and the market rates that are built in.
     fn default() -> Tables {
         Tables {
             processing_ppm: 29_000,
@@ -63,7 +64,7 @@ impl Default for Tables {
             conversion_us_ppm: 10_000,
             conversion_other_ppm: 20_000,
             fixed_rates: Vec::new(),
-            rates_digest: [0; 32],
+            rates_digest: MarketRates::built_in().digest(),
             allow_negative: true,
             authorization_days: 7,
             payout_arrival_s: 60,

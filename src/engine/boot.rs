@@ -3,7 +3,7 @@
 //! Order matters. The journal is checked first, then the state is rebuilt from it (or from a snapshot and the rest of
 //! it), the store catches up, and only then does a router take requests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use super::journal::{
 use super::machine::Machine;
 use super::platform::{Core, Platform, SubmitError};
 use super::projector::{Feed, Projector, catch_up};
+use super::rates::{RatesError, RatesFolder};
 use super::read_ahead::read_ahead;
 use super::recovery::{ReplayError, Replayed};
 use super::router::RouterActor;
@@ -32,7 +33,7 @@ use super::vault::{Absent, KeyVault, Root, VaultError, private_folder};
 use crate::domain::command::{Command, Request, TextPatch};
 use crate::domain::tables::Tables;
 use crate::ledger::AccountNo;
-use crate::primitives::exchange::RateTable;
+use crate::primitives::market::{MarketRates, RatesDigest};
 use crate::primitives::time::Timestamp;
 use crate::primitives::{Country, Currency};
 
@@ -45,6 +46,8 @@ pub struct EngineOptions {
     pub platforms: Vec<Founding>,
     /// Tables to put in force.
     pub tables: Tables,
+    /// Market rates that they may name although the data folder does not have them yet.
+    pub rates: Arc<MarketRates>,
     /// Threads with routers; the caller's is the first.
     pub cells: usize,
     /// Real-time priority for the journal's thread.
@@ -90,6 +93,7 @@ impl EngineOptions {
             data: data.into(),
             platforms: vec![Founding { country: Country::US, currency: Currency::USD, clock: None }],
             tables: Tables::default(),
+            rates: MarketRates::built_in(),
             cells: 1,
             realtime: false,
             seed: None,
@@ -116,6 +120,9 @@ pub enum StartError {
     /// Keys are missing or damaged.
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// Market rates that entries name are missing or damaged.
+    #[error(transparent)]
+    Rates(#[from] RatesError),
     /// The object store cannot be used, even built anew.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -202,7 +209,6 @@ impl Engine {
             std::fs::create_dir_all(&keys).map_err(io("make the folder of keys"))?;
             std::fs::write(keys.join(SEED_FILE), seed.to_string()).map_err(io("write the seed"))?;
         }
-        keep_rates(&data.join("tables")).map_err(io("keep a copy of the exchange rates"))?;
         let objects = data.join("objects");
         let (store, _) = Store::open_or_wipe(&objects, StoreOptions::default(), clock::wall())?;
         // The journal first: opening it writes and syncs its last group again. Until then the store must not learn of
@@ -225,7 +231,7 @@ impl Engine {
         };
         let absent = if opened.heads.is_empty() { Absent::Create } else { Absent::Refuse };
         let ground = loaded.as_ref().map(Loaded::ground);
-        let replayed = match replay(reader, loaded, from, progress) {
+        let mut replayed = match replay(reader, loaded, from, progress) {
             // It read well and does not add up: the journal knows better.
             Err(error @ StartError::Snapshot { .. }) if ground.is_some() => {
                 tracing::warn!(%error, "the snapshots are moved aside, and the state is rebuilt from the journal");
@@ -237,10 +243,20 @@ impl Engine {
             }
             replayed => replayed?,
         };
+        let tables = FileStorage::create(data.join("tables")).map_err(io("make the folder of tables"))?;
+        let mut rates = RatesFolder::new(Arc::new(tables)).with(Arc::clone(&options.rates));
+        keep_rates(&rates, &replayed, options.tables.rates_digest)?;
 
         let count = u32::try_from(options.platforms.len())
             .unwrap_or(u32::MAX)
             .max(opened.heads.keys().copied().max().unwrap_or(0));
+        let mut recovered = Vec::new();
+        for number in 1..=count {
+            let platform = replayed.remove(&number).unwrap_or_else(|| fresh(&options, number));
+            let in_force = rates.load(platform.state.tables.rates_digest)?;
+            recovered.push((platform, in_force));
+        }
+        let offered = rates.load(options.tables.rates_digest)?;
         let doubtful = store.clone();
         let failed = move |error: StoreError| {
             doubtful.condemn(&error.to_string());
@@ -264,13 +280,13 @@ impl Engine {
         for _ in 1..options.cells.max(1) {
             cells.push(Arbiter::new());
         }
-        let mut replayed = replayed;
         let mut platforms = Vec::new();
-        for (index, (number, vault, secrets, acks, durable)) in starting.into_iter().enumerate() {
-            let recovered = replayed.remove(&number).unwrap_or_else(|| fresh(&options, number));
+        let starting = starting.into_iter().zip(recovered).enumerate();
+        for (index, ((number, vault, secrets, acks, durable), (recovered, in_force))) in starting {
             let caches = (store.clone(), projector.progress(), writer.reader());
             let core = Arc::new(Core::new(number, vault.clone(), secrets, durable, caches));
-            let machine = Machine::new(recovered.state, Arc::clone(&core.ids), Arc::new(vault));
+            let mut machine = Machine::new(recovered.state, in_force, Arc::clone(&core.ids), Arc::new(vault));
+            machine.offer_rates(Arc::clone(&offered));
             let books = (recovered.books, recovered.changed.unwrap_or_default());
             let (writer, limit) = (Arc::clone(&writer), options.batch_limit);
             let make = {
@@ -463,14 +479,17 @@ fn start_writer(opened: Opened, marks: BTreeMap<u32, Mark>, feed: Feed) -> Resul
     super::journal::start(opened, Box::new(on_durable), Box::new(on_failure))
 }
 
-/// Keeps the market rates in force beside the journal, under the digest by which entries name them.
-fn keep_rates(folder: &Path) -> std::io::Result<()> {
-    let digest: String = RateTable::ecb_digest().iter().map(|byte| format!("{byte:02x}")).collect();
-    let file = folder.join(format!("{digest}.csv"));
-    if !file.exists() {
-        std::fs::create_dir_all(folder)?;
-        std::fs::write(file, RateTable::ecb_csv())?;
+/// Makes sure that all market rates that entries have put in force are in the data folder and sound, and that those
+/// which the next one may put in force are on disk before it.
+fn keep_rates(folder: &RatesFolder, replayed: &BTreeMap<u32, Replayed>, next: RatesDigest) -> Result<(), RatesError> {
+    let named: BTreeSet<RatesDigest> =
+        replayed.values().flat_map(|platform| &platform.state.rates_named).copied().collect();
+    for &digest in &named {
+        if folder.keep(digest)? {
+            tracing::warn!(%digest, "market rates were missing in `tables`: written again from those at hand");
+        }
     }
+    folder.keep(next)?;
     Ok(())
 }
 

@@ -18,8 +18,10 @@ use crate::domain::command::{Command, IdempotencyKey, Request};
 use crate::domain::decide::{Context, Facts, Halt, Need, Outcome, Refusal, Reply, decide};
 use crate::domain::record::{RecordKey, Shared};
 use crate::domain::seal::{TextPatch, Vault};
+use crate::domain::tables::Tables;
 use crate::ledger::{AccountNo, Books, Bucket, Leg, SourceType};
 use crate::primitives::id::IdCipher;
+use crate::primitives::market::{MarketRates, RatesDigest};
 use crate::primitives::money::Money;
 use crate::primitives::time::{Day, Timestamp};
 
@@ -37,6 +39,10 @@ pub struct Machine {
     /// Turns ids into text.
     pub ids: Arc<IdCipher>,
     vault: Arc<dyn Vault + Send + Sync>,
+    /// The market rates that the tables in force name.
+    rates: Arc<MarketRates>,
+    /// Those that tables may name next.
+    offered: Option<Arc<MarketRates>>,
     copies: BTreeMap<AccountNo, Books>,
     cache: RecordCache,
     /// Posts of the open batch, per account, in order: what the account actors are sent when it closes.
@@ -129,12 +135,20 @@ impl Facts for View<'_> {
 }
 
 impl Machine {
-    /// A machine on a state.
-    pub fn new(state: State, ids: Arc<IdCipher>, vault: Arc<dyn Vault + Send + Sync>) -> Machine {
+    /// A machine on a state, with the market rates that its tables name.
+    pub fn new(
+        state: State,
+        rates: Arc<MarketRates>,
+        ids: Arc<IdCipher>,
+        vault: Arc<dyn Vault + Send + Sync>,
+    ) -> Machine {
+        debug_assert_eq!(rates.digest(), state.tables.rates_digest);
         Machine {
             state,
             ids,
             vault,
+            rates,
+            offered: None,
             copies: BTreeMap::new(),
             cache: RecordCache::default(),
             posts: BTreeMap::new(),
@@ -147,6 +161,13 @@ impl Machine {
     /// [`Step::Decided`].
     pub fn decide(&mut self, request: &Request, now: Timestamp) -> Step {
         let now = now.max(self.state.now);
+        let next_rates = match &request.command {
+            Command::PutTables(tables) => match self.rates_of(tables) {
+                None => return Step::Refused(Box::new(unknown_rates(tables))),
+                known => known,
+            },
+            _ => None,
+        };
         if let Some(key) = &request.idempotency {
             match self.used(key, now) {
                 Ok(None) => {}
@@ -161,7 +182,8 @@ impl Machine {
             if self.planted_panic.is_some_and(|planted| planted(request)) {
                 panic!("planted");
             }
-            let ctx = Context { now, seq, tables: &self.state.tables, ids: &self.ids, vault: self.vault.as_ref() };
+            let (tables, rates) = (&self.state.tables, self.rates.as_ref());
+            let ctx = Context { now, seq, tables, rates, ids: &self.ids, vault: self.vault.as_ref() };
             let outcome = match decide(&View { machine: self }, &ctx, request) {
                 Ok(outcome) => outcome,
                 Err(Halt::Refused(refusal)) if request.idempotency.is_some() && !refusal.is_validation() => {
@@ -187,6 +209,9 @@ impl Machine {
             Ok(Ok((_, _, _, None))) => Step::Panicked,
             Ok(Ok((outcome, entry, bytes, Some(prepared)))) => {
                 self.state.apply(entry.effects(), prepared);
+                if let Some(rates) = next_rates {
+                    self.rates = rates;
+                }
                 self.apply_to_copies(&entry);
                 let images: Vec<(RecordKey, Shared)> =
                     outcome.changes.into_iter().map(|change| (change.key, change.after)).collect();
@@ -231,6 +256,20 @@ impl Machine {
             post.apply(&mut books);
         }
         self.copies.insert(account, books);
+    }
+
+    /// Offers market rates: tables may name them from now on, beside those in force. Their file must be durable first.
+    pub fn offer_rates(&mut self, rates: Arc<MarketRates>) {
+        self.offered = Some(rates);
+    }
+
+    /// The market rates that tables name, if they are at hand.
+    fn rates_of(&self, tables: &Tables) -> Option<Arc<MarketRates>> {
+        if tables.rates_digest == RatesDigest::NONE {
+            return Some(MarketRates::none());
+        }
+        let known = [Some(&self.rates), self.offered.as_ref()];
+        known.into_iter().flatten().find(|rates| rates.digest() == tables.rates_digest).map(Arc::clone)
     }
 
     /// Hands over a record as the store has it.
@@ -294,6 +333,11 @@ fn too_much(bytes: usize) -> Refusal {
         bytes >> 10,
         REQUEST_ENTRY_BYTES_MAX >> 10
     ))
+}
+
+fn unknown_rates(tables: &Tables) -> Refusal {
+    let digest = tables.rates_digest;
+    Refusal::new(format!("These tables name the market rates {digest}, which are not at hand: offer them first."))
 }
 
 fn replay(key: &IdempotencyKey, used: &Use) -> Step {

@@ -16,6 +16,7 @@ pub mod machine;
 pub mod plain;
 pub mod platform;
 pub mod projector;
+pub mod rates;
 pub mod read_ahead;
 pub mod recovery;
 pub mod router;

@@ -15,6 +15,7 @@ use crate::domain::command::{Command, IdempotencyKey, Request};
 use crate::domain::decide::{Need, Refusal};
 use crate::domain::seal::Vault;
 use crate::primitives::id::IdCipher;
+use crate::primitives::market::MarketRates;
 use crate::primitives::time::Timestamp;
 
 /// A platform in memory.
@@ -45,10 +46,10 @@ pub enum Told {
 }
 
 impl Plain {
-    /// A platform before its first entry.
+    /// A platform before its first entry. It knows the market rates that are built in; others are offered to its machine.
     pub fn new(ids: Arc<IdCipher>, vault: Arc<dyn Vault + Send + Sync>, keep_entries: bool) -> Plain {
         let world = Replayed::new(true);
-        let machine = Machine::new(world.state.clone(), ids, vault);
+        let machine = Machine::new(world.state.clone(), MarketRates::built_in(), ids, vault);
         Plain { machine, world, entries: Vec::new(), keep_entries, keys: BTreeMap::new() }
     }
 

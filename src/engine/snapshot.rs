@@ -45,6 +45,7 @@ use crate::domain::due::DueItem;
 use crate::domain::tables::Tables;
 use crate::ledger::{AccountNo, Books, House};
 use crate::primitives::currency::Currency;
+use crate::primitives::market::RatesDigest;
 use crate::primitives::time::{Day, Timestamp};
 
 const MANIFEST: &str = "manifest";
@@ -95,6 +96,9 @@ pub struct PlatformState {
     /// Sums of the accounts, per currency.
     #[n(10)]
     pub totals: BTreeMap<Currency, Totals>,
+    /// Every table of market rates that was ever in force.
+    #[n(11)]
+    pub rates_named: BTreeSet<RatesDigest>,
 }
 
 /// What a ledger account of the house holds.
@@ -127,6 +131,7 @@ impl PlatformState {
             rules: state.rules.clone(),
             house: house.collect(),
             totals: state.totals.clone(),
+            rates_named: state.rates_named.clone(),
         }
     }
 
@@ -143,6 +148,7 @@ impl PlatformState {
             state.house.post(house, currency, minor)?;
         }
         state.totals = self.totals;
+        state.rates_named = self.rates_named;
         state.idempotency.ask_store();
         Some(state)
     }
@@ -1473,6 +1479,7 @@ mod tests {
             rules: BTreeMap::from([("cart".to_owned(), 12)]),
             house: vec![HouseTotal { house: House::Bank, currency: Currency::USD, minor: -(1i128 << 90) }],
             totals: BTreeMap::from([(Currency::USD, Totals { platform: -4, connected: 1i128 << 90 })]),
+            rates_named: BTreeSet::from([RatesDigest::of(b"older"), Tables::default().rates_digest]),
         }
     }
 

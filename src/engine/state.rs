@@ -14,6 +14,7 @@ use crate::domain::due::{DueItem, DueKey, DueKind};
 use crate::domain::tables::Tables;
 use crate::ledger::{AccountNo, Entry, House, HouseBooks, Leg, TrialBalance};
 use crate::primitives::currency::Currency;
+use crate::primitives::market::RatesDigest;
 use crate::primitives::time::{Day, Timestamp};
 
 /// Which clock a platform runs on.
@@ -43,6 +44,9 @@ pub struct State {
     pub next_key_no: u32,
     /// Tables in force.
     pub tables: Tables,
+    /// Every table of market rates that an entry has put in force: they decided what the journal holds, so they must be
+    /// at hand to decide it again. Not part of the digest, which has the tables in force.
+    pub rates_named: BTreeSet<RatesDigest>,
     /// What is due.
     pub due: BTreeMap<DueKey, DueKind>,
     /// Accounts and days whose maturing is in the queue.
@@ -85,6 +89,7 @@ impl State {
             target: None,
             next_key_no: 0,
             tables,
+            rates_named: BTreeSet::new(),
             due: BTreeMap::new(),
             maturing: BTreeSet::new(),
             rules: BTreeMap::new(),
@@ -138,7 +143,10 @@ impl State {
                 self.target = Some(*to);
             }
             Some(Command::FoundPlatform { virtual_clock: true, .. }) => self.clock = Clock::Virtual,
-            Some(Command::PutTables(tables)) => self.tables = tables.as_ref().clone(),
+            Some(Command::PutTables(tables)) => {
+                self.tables = tables.as_ref().clone();
+                self.rates_named.insert(tables.rates_digest);
+            }
             Some(Command::CreateSplitRule { name, .. }) => {
                 self.rules.insert(name.clone(), self.seq);
             }

@@ -28,7 +28,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit};
 
-use super::journal::storage::{Access, FileStorage, Storage, StorageFile};
+use super::journal::storage::{Access, FileStorage, Storage, StorageFile, create_whole};
 use crate::domain::seal::{Nonce, Sealed, Vault};
 
 /// Keys that one growth adds.
@@ -175,7 +175,7 @@ impl Root {
         bytes.extend_from_slice(&VERSION.to_le_bytes());
         bytes.extend_from_slice(&secret);
         bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
-        create_whole(storage, &names, ROOT_FILE, &bytes)?;
+        create_whole(storage, ROOT_FILE, &bytes).map_err(io_error(storage, "make root"))?;
         Ok(Root(secret))
     }
 
@@ -419,7 +419,7 @@ impl KeyFile {
             let slot = slot_at(1) as usize;
             bytes[slot..slot + HEADER_BYTES].copy_from_slice(&header(platform, 1));
             bytes.extend_from_slice(&random_block(0)?);
-            create_whole(&*storage, &names, &name, &bytes)?;
+            create_whole(&*storage, &name, &bytes).map_err(io_error(&*storage, "make a key file"))?;
         }
         let file = storage.open(&name, Access::ReadWrite).map_err(io_error(&*storage, "open a key file"))?;
         let mut keys = KeyFile {
@@ -600,20 +600,6 @@ fn random_block(number: u32) -> Result<Vec<u8>, VaultError> {
 
 fn random(bytes: &mut [u8]) -> Result<(), VaultError> {
     getrandom::fill(bytes).map_err(|error| VaultError::Random(error.to_string()))
-}
-
-/// Makes a file that is there either whole or not at all.
-fn create_whole(storage: &dyn Storage, present: &[String], name: &str, bytes: &[u8]) -> Result<(), VaultError> {
-    let draft = format!("{name}.new");
-    if present.contains(&draft) {
-        // From a start that was cut short: nothing in it was ever used.
-        storage.remove(&draft).map_err(io_error(storage, "remove a half-made file"))?;
-    }
-    let file = storage.create(&draft).map_err(io_error(storage, "create a file"))?;
-    file.write_at(bytes, 0).map_err(io_error(storage, "write a new file"))?;
-    file.sync_data().map_err(io_error(storage, "sync a new file"))?;
-    storage.rename(&draft, name).map_err(io_error(storage, "name a new file"))?;
-    storage.sync_dir().map_err(io_error(storage, "sync the folder"))
 }
 
 fn io_error<'a>(storage: &'a dyn Storage, doing: &'a str) -> impl FnOnce(io::Error) -> VaultError + 'a {

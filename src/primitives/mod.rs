@@ -13,12 +13,13 @@
 //! Where a comment says *the reference*, it means the functional description of the Connect wire API that Florin follows,
 //! by section; `[rec]` there marks what was seen in recorded API answers.
 //!
-//! Reading order: [`currency`], [`country`], [`money`], [`exchange`], [`share`], [`time`], [`id`].
+//! Reading order: [`currency`], [`country`], [`money`], [`exchange`], [`market`], [`share`], [`time`], [`id`].
 
 pub mod country;
 pub mod currency;
 pub mod exchange;
 pub mod id;
+pub mod market;
 pub mod money;
 pub mod share;
 pub mod time;
@@ -26,11 +27,9 @@ pub mod wide;
 
 pub use country::{Country, UnknownCountry};
 pub use currency::{Currency, UnknownCurrency};
-pub use exchange::{
-    BadRateTable, Conversion, Decimal, ExchangeError, FixedRates, NoRate, Rate, RateSource, RateTable, Rates, Rounding,
-    convert, ecb_day_in_force, shown_rate,
-};
+pub use exchange::{Conversion, Decimal, ExchangeError, Rate, RateSource, Rounding, convert, shown_rate};
 pub use id::{BadId, IdCipher, IdText, ObjectId, ObjectKind};
+pub use market::{BadRates, MarketRates, NoRate, RatesDigest, ecb_day_in_force};
 pub use money::{MAX_MINOR, Money, MoneyError};
 pub use share::{largest_remainder, percent_half_up, proportional_half_up};
 pub use time::{BadDay, Day, Timestamp, available_on, is_business_day, is_us_bank_holiday};

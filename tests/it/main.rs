@@ -11,6 +11,7 @@ mod fuzz;
 mod golden;
 mod power;
 mod properties;
+mod rates;
 mod simulation;
 mod story;
 mod tidy;

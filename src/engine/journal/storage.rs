@@ -56,6 +56,21 @@ impl fmt::Debug for StorageLock {
     }
 }
 
+/// Makes a file that is there either whole or not at all, and durable when this returns.
+pub fn create_whole(storage: &dyn Storage, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let draft = format!("{name}.new");
+    // From a start that was cut short: nothing in it was ever used.
+    match storage.remove(&draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let file = storage.create(&draft)?;
+    file.write_at(bytes, 0)?;
+    file.sync_data()?;
+    storage.rename(&draft, name)?;
+    storage.sync_dir()
+}
+
 const LOCK_FILE: &str = "journal.lock";
 
 /// Real files in a real folder.
