@@ -66,10 +66,12 @@ pub fn create(facts: &dyn Facts, ctx: &Context<'_>, request: &Request, input: &I
     draft.event(flow.owner, EventKind::PaymentIntentCreated, intent_id(key));
     amend(&mut draft, &mut flow, key, input)?;
     check_amount(&draft, &flow)?;
-    let mut texts = Texts::default();
-    texts.apply("pi.", &request.texts);
-    let reply = if input.confirm { confirm(&mut draft, &mut flow, key, input)? } else { Reply::Object(intent_id(key)) };
-    finish(draft, flow, key, None, Some(texts), reply)
+    let (reply, texts) = if input.confirm {
+        confirm(&mut draft, &mut flow, key, input, &request.texts)?
+    } else {
+        (Reply::Object(intent_id(key)), patch_intent_texts(&draft, &mut flow, &request.texts))
+    };
+    finish(draft, flow, key, None, texts, reply)
 }
 
 /// Changes a payment intent that is not finished.
@@ -124,8 +126,7 @@ pub fn confirm_intent(
         return Err(unexpected_state(&flow, birth, "confirmed", "requires_payment_method or requires_confirmation"));
     }
     amend(&mut draft, &mut flow, key, input)?;
-    let texts = patch_intent_texts(&draft, &mut flow, &request.texts);
-    let reply = confirm(&mut draft, &mut flow, key, input)?;
+    let (reply, texts) = confirm(&mut draft, &mut flow, key, input, &request.texts)?;
     finish(draft, flow, key, None, texts, reply)
 }
 
@@ -463,25 +464,37 @@ fn take_method(draft: &mut Draft<'_>, flow: &mut FlowRecord, key: RecordKey, inp
     Ok(())
 }
 
-/// Charges the intent's payment method.
-fn confirm(draft: &mut Draft<'_>, flow: &mut FlowRecord, key: RecordKey, input: &IntentInput) -> Result<Reply, Halt> {
+/// Charges the intent's payment method. Also the flow's texts, where `patch` or the new charge changes them.
+fn confirm(
+    draft: &mut Draft<'_>,
+    flow: &mut FlowRecord,
+    key: RecordKey,
+    input: &IntentInput,
+    patch: &TextPatch,
+) -> Result<(Reply, Option<Texts>), Halt> {
+    // One that is only being made cannot be shown with the refusal.
+    let refused =
+        |refusal: Refusal| Halt::from(if key.birth < draft.ctx.seq { refusal.intent(key.birth) } else { refusal });
     let (amount, currency, method, customer, capture_method, attempt) = {
         let intent = intent(flow)?;
         let method = intent.method.ok_or_else(|| {
             let message = "You cannot confirm this PaymentIntent because it's missing a payment method. Give \
                            `payment_method` or `payment_method_data` with the confirmation, or update it first.";
-            Halt::from(Refusal::new(message).code("payment_intent_unexpected_state").intent(key.birth))
+            refused(Refusal::new(message).code("payment_intent_unexpected_state"))
         })?;
+        if may_redirect(intent) && !input.return_url {
+            let message = "This payment accepts methods that may redirect the payer, so its confirmation needs a \
+                           `return_url`. Give one, or create the payment with `automatic_payment_methods[enabled]` \
+                           true and `automatic_payment_methods[allow_redirects]` never.";
+            return Err(refused(Refusal::new(message)));
+        }
         (intent.amount, intent.currency, method, intent.customer, intent.capture_method, intent.attempts)
     };
-    let _ = input;
     let (card, spent) = card_of(draft, flow, key, method, customer)?;
     if let Some(spent) = spent {
         draft.change(spent);
     }
-    if let Some(earlier) = flow.charge.take() {
-        archive(draft, flow, key, earlier)?;
-    }
+    let texts = begin_attempt(draft, flow, key, patch)?;
     let failure = declines::of(card.recipe).map(|_| Decline { recipe: card.recipe });
     flow.charge = Some(Charge {
         made: draft.made(),
@@ -512,7 +525,7 @@ fn confirm(draft: &mut Draft<'_>, flow: &mut FlowRecord, key: RecordKey, input: 
         intent.method = None;
         draft.event(owner, EventKind::ChargeFailed, charge_id);
         draft.event(owner, EventKind::PaymentIntentFailed, intent_id(key));
-        return Ok(Reply::Declined(intent_id(key)));
+        return Ok((Reply::Declined(intent_id(key)), texts));
     }
     draft.event(owner, EventKind::ChargeSucceeded, charge_id);
     if capture_method == CaptureMethod::Manual {
@@ -531,7 +544,12 @@ fn confirm(draft: &mut Draft<'_>, flow: &mut FlowRecord, key: RecordKey, input: 
         intent.amount_received = amount;
         draft.event(owner, EventKind::PaymentIntentSucceeded, intent_id(key));
     }
-    Ok(Reply::Object(intent_id(key)))
+    Ok((Reply::Object(intent_id(key)), texts))
+}
+
+/// Whether the payer may be sent away to pay: all methods are welcome, and nothing narrows them down to cards.
+fn may_redirect(intent: &Intent) -> bool {
+    intent.automatic_methods == Some(true) && intent.method_types.is_empty()
 }
 
 /// Authorizations have an ordinal of their own in the due queue, so that capturing or canceling finds them.
@@ -554,14 +572,30 @@ fn card_of(
     Ok((resolved.card, resolved.spent))
 }
 
-/// Moves a superseded, failed charge out of the head record.
-fn archive(draft: &mut Draft<'_>, flow: &FlowRecord, key: RecordKey, charge: Charge) -> Result<(), Halt> {
-    let child = ATTEMPT_CHILDREN.checked_add(u32::from(charge.attempt)).ok_or_else(out_of_range)?;
+/// Makes room for a new charge, which begins with the intent's texts as `patch` changes them. A failed charge before it
+/// goes to a record of its own, with the texts that it had.
+fn begin_attempt(
+    draft: &mut Draft<'_>,
+    flow: &mut FlowRecord,
+    key: RecordKey,
+    patch: &TextPatch,
+) -> Result<Option<Texts>, Halt> {
+    let Some(earlier) = flow.charge.take() else { return Ok(patch_intent_texts(draft, flow, patch)) };
+    let child = ATTEMPT_CHILDREN.checked_add(u32::from(earlier.attempt)).ok_or_else(out_of_range)?;
     let at = RecordKey { birth: key.birth, child };
-    let customer = intent(flow)?.customer;
-    let record = AttemptRecord { owner: flow.owner, charge, customer, private: flow.private.clone() };
-    draft.change(Change::of(at, Record::Attempt(record)));
-    Ok(())
+    let (owner, customer) = (flow.owner, intent(flow)?.customer);
+    let (private, texts) = if std::mem::take(&mut flow.charge_text_split) {
+        let mut texts = draft.ctx.open(&flow.private);
+        let own = texts.split_off("ch.");
+        let key_no = text_key(draft.facts, draft.ctx, flow)?;
+        let private = draft.seal(key_no, &own)?;
+        texts.apply("pi.", patch);
+        (private, Some(texts))
+    } else {
+        (flow.private.clone(), patch_intent_texts(draft, flow, patch))
+    };
+    draft.change(Change::of(at, Record::Attempt(AttemptRecord { owner, charge: earlier, customer, private })));
+    Ok(texts)
 }
 
 fn check_amount(draft: &Draft<'_>, flow: &FlowRecord) -> Result<(), Halt> {

@@ -106,6 +106,14 @@ impl Texts {
         self.0.extend(copies);
     }
 
+    /// Takes away everything under a prefix.
+    #[must_use]
+    pub fn split_off(&mut self, prefix: &str) -> Texts {
+        let (off, rest) = std::mem::take(&mut self.0).into_iter().partition(|(path, _)| path.starts_with(prefix));
+        self.0 = rest;
+        Texts(off)
+    }
+
     /// Canonical bytes: a CBOR map in path order.
     pub fn to_bytes(&self) -> Vec<u8> {
         encode(self)

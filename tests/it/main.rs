@@ -16,4 +16,5 @@ mod simulation;
 mod story;
 mod tidy;
 mod town;
+mod wire;
 mod worked_tables;

@@ -1,5 +1,7 @@
 //! `payment_method`: a saved one from its own record, or the one made inside a flow.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::super::secrets::hex;
@@ -8,6 +10,7 @@ use super::{BillingDetails, Hash, Rendered, Sink, Words};
 use crate::domain::record::{Brand, Card, Check, Funding, MethodRef, Record, RecordKey};
 use crate::domain::seal::Texts;
 use crate::primitives::id::ObjectId;
+use crate::primitives::time::Timestamp;
 
 /// A payment method as it lies in its record, with its texts opened.
 pub struct Source<'a> {
@@ -50,6 +53,18 @@ pub fn source<'a>(view: &View<'a>, place: &MethodRef) -> Rendered<Source<'a>> {
     }
 }
 
+/// A test card that no method was made of: each use of its name makes one.
+fn unsaved(card: &Card, now: Timestamp) -> Source<'_> {
+    Source {
+        card,
+        created: now.seconds(),
+        customer: None,
+        texts: Texts::default(),
+        billing: "billing_details",
+        metadata: "metadata",
+    }
+}
+
 impl Source<'_> {
     /// Who pays.
     pub fn billing(&self) -> BillingDetails<'_> {
@@ -60,7 +75,7 @@ impl Source<'_> {
 /// `payment_method`.
 #[derive(Serialize)]
 pub struct Method<'a> {
-    id: Id,
+    id: Cow<'a, str>,
     object: &'static str,
     allow_redisplay: &'static str,
     billing_details: BillingDetails<'a>,
@@ -166,9 +181,13 @@ pub fn funding(funding: Funding) -> &'static str {
 
 /// A method, as an object.
 pub fn of<'a>(view: &View<'_>, place: &MethodRef, source: &'a Source<'_>) -> Method<'a> {
+    named(view, view.method_id(place).as_str().to_owned(), source)
+}
+
+fn named<'a>(view: &View<'_>, id: impl Into<Cow<'a, str>>, source: &'a Source<'_>) -> Method<'a> {
     let card = source.card;
     Method {
-        id: view.method_id(place),
+        id: id.into(),
         object: "payment_method",
         allow_redisplay: "unspecified",
         billing_details: source.billing(),
@@ -195,6 +214,15 @@ pub fn of<'a>(view: &View<'_>, place: &MethodRef, source: &'a Source<'_>) -> Met
         metadata: Words::new(&source.texts, "").hash(source.metadata),
         r#type: "card",
     }
+}
+
+/// A test card under its name, which every parameter takes in place of an id: looking at it makes nothing.
+///
+/// # Errors
+/// [`Stop`].
+pub fn render_test_card<S: Sink>(view: &View<'_>, name: &str, card: &Card, sink: S) -> Rendered<S::Out> {
+    let source = unsaved(card, view.now()?);
+    sink.put(&named(view, name, &source))
 }
 
 /// The payment method of an id.

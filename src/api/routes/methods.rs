@@ -5,11 +5,11 @@ use super::super::error::{ApiError, Fate};
 use super::super::expansion::PAYMENT_METHOD;
 use super::super::fields::Fields;
 use super::super::list::{self, METHODS};
-use super::super::render::Rendered;
+use super::super::render::{Rendered, ToBytes, payment_method};
 use super::super::request::Call;
-use super::super::respond;
+use super::super::respond::{self, Done};
 use super::super::texts::Texts;
-use super::super::view::{Stage, View};
+use super::super::view::{Stage, View, render as painted};
 use super::{Answered, customer, expansion, paging, retrieve as read};
 use crate::domain::command::{Command, MethodInput};
 use crate::domain::record::{MethodRef, Record, RecordKey};
@@ -136,15 +136,20 @@ pub async fn create(call: Call) -> Answered {
 
 /// GET /v1/payment_methods/{payment_method}
 pub async fn retrieve(call: Call) -> Answered {
-    // A test name stands for no object: each use of it makes one, and so does looking at it.
-    if let Some(card) = cards::named(call.secrets(), call.path_text(0)) {
-        let fields = call.fields();
-        let expand = expansion(&fields, &PAYMENT_METHOD)?;
-        fields.finish()?;
-        let command = Command::CreateMethod { input: MethodInput::Inline(card) };
-        return respond::submit(&call, command, Default::default(), &expand).await;
-    }
-    read(&call, id(&call)?, &PAYMENT_METHOD, "PaymentMethod", "payment_method").await
+    let name = call.path_text(0);
+    let test_card = cards::named(call.secrets(), name).filter(|_| name.starts_with("pm_"));
+    let Some(card) = test_card else {
+        return read(&call, id(&call)?, &PAYMENT_METHOD, "PaymentMethod", "payment_method").await;
+    };
+    // A test name stands for no object: each use of it makes one. Looking at it makes none, so that there is nothing
+    // to expand either.
+    let fields = call.fields();
+    expansion(&fields, &PAYMENT_METHOD)?;
+    fields.finish()?;
+    let mut stage = Stage::default();
+    let paint = |view: &View<'_>| payment_method::render_test_card(view, name, &card, ToBytes);
+    let body = painted(call.platform(), call.secrets(), &mut stage, paint).await?;
+    body.map(Done::json).ok_or_else(ApiError::internal)
 }
 
 /// POST /v1/payment_methods/{payment_method}

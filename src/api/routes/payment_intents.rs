@@ -73,18 +73,11 @@ fn automatic_methods(fields: &Fields<'_>) -> Result<Option<bool>, ApiError> {
     Ok(enabled.then_some(redirects.unwrap_or(true)))
 }
 
-/// Without a word on methods a payment takes whatever there is, redirects included; then somebody must say where to.
-fn default_methods(fields: &Fields<'_>, input: &mut IntentInput) -> Result<(), ApiError> {
+/// Without a word on methods a payment takes whatever there is, redirects included.
+fn default_methods(fields: &Fields<'_>, input: &mut IntentInput) {
     if input.method_types.is_empty() && !fields.is_given("automatic_payment_methods") {
         input.automatic_methods = Some(true);
     }
-    if input.confirm && input.automatic_methods == Some(true) && !input.return_url {
-        let message = "This payment accepts methods that may redirect the payer, so its confirmation needs a `return_url`. \
-                       Give one, or set `automatic_payment_methods[enabled]` to true and \
-                       `automatic_payment_methods[allow_redirects]` to never.";
-        return Err(ApiError::malformed(message));
-    }
-    Ok(())
 }
 
 /// `off_session`: a flag, or the reason of it.
@@ -182,7 +175,7 @@ pub async fn create(call: Call) -> Answered {
     shared_texts(&fields, &mut texts)?;
     method(&call, &fields, &mut input, &mut texts).await?;
     ignore_unused(&fields);
-    default_methods(&fields, &mut input)?;
+    default_methods(&fields, &mut input);
     fields.finish()?;
     respond::submit(&call, Command::CreateIntent(Box::new(input)), texts.into_patch(), &expand).await
 }

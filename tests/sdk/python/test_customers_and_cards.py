@@ -269,5 +269,5 @@ def test_default_method_of_a_new_customer_comes_with_it(client):
 def test_named_test_card_can_be_looked_at(client):
     method = client.v1.payment_methods.retrieve("pm_card_mastercard")
 
-    assert method.id != "pm_card_mastercard"
+    assert method.id == "pm_card_mastercard"
     assert method.card.brand == "mastercard"

@@ -457,6 +457,15 @@ def test_payment_that_may_redirect_needs_a_return_url(client):
     assert client.v1.payment_intents.create({**open_to_all, "return_url": "https://example.com"}).status == "succeeded"
 
 
+def test_payment_that_may_redirect_needs_a_return_url_to_be_confirmed_later_too(client):
+    intent = client.v1.payment_intents.create({"amount": 1000, "currency": "usd", "payment_method": "pm_card_visa"})
+
+    error = refused(lambda: client.v1.payment_intents.confirm(intent.id))
+
+    assert error.error.payment_intent.id == intent.id
+    assert client.v1.payment_intents.confirm(intent.id, {"return_url": "https://example.com"}).status == "succeeded"
+
+
 def test_payment_without_a_word_on_methods_takes_all(client):
     intent = client.v1.payment_intents.create({"amount": 1000, "currency": "usd"})
 
