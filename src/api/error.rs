@@ -600,6 +600,20 @@ impl ApiError {
         )
     }
 
+    /// The daemon failed before it did anything. Names the request for the log, and nothing from inside.
+    pub fn undecided(request_id: &str) -> ApiError {
+        ApiError::new(
+            500,
+            ErrorType::ApiError,
+            Fate::TryAgain,
+            format!(
+                "An error occurred inside the server while it decided this request ({request_id}). Nothing was changed: \
+                 it is safe to send it again, under the same Idempotency-Key too. If it goes on, look {request_id} up \
+                 in the server's log."
+            ),
+        )
+    }
+
     /// The daemon is full or stopping; nothing was done.
     pub fn overloaded(retry_after_s: u32) -> ApiError {
         let mut error = ApiError::new(

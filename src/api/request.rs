@@ -119,6 +119,11 @@ impl Call {
         }
     }
 
+    /// `req_…`, as the answer's `Request-Id`.
+    pub fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
     /// The idempotency key as given.
     pub fn idempotency_text(&self) -> Option<&str> {
         self.idempotency.as_ref().map(|key| key.text.as_str())

@@ -188,7 +188,7 @@ async fn not_submitted(call: &Call, error: SubmitError) -> ApiError {
         SubmitError::KeyInFlight => ApiError::idempotency_in_use(key),
         SubmitError::Overloaded => ApiError::overloaded(OVERLOADED_RETRY_S),
         SubmitError::Stopping => ApiError::overloaded(STOPPING_RETRY_S),
-        SubmitError::Panicked => ApiError::internal(),
+        SubmitError::Panicked => ApiError::undecided(call.request_id()),
     }
 }
 

@@ -58,6 +58,29 @@ pub struct EngineOptions {
     pub batch_limit: usize,
     /// How often to write snapshots, and with whose help; `None`: never, and none is read.
     pub snapshots: Option<Snapshots>,
+    /// Faults to inject; none outside tests.
+    pub hooks: TestHooks,
+}
+
+/// What tests do to an engine from inside. No flag, file or environment variable leads here: only who links the library
+/// and sets it in [`EngineOptions`] gets it.
+#[derive(Clone, Default)]
+pub struct TestHooks {
+    /// The disk under the journal, in place of the data folder's.
+    pub journal_disk: Option<Arc<dyn Storage>>,
+    /// Requests whose decision panics: [`Machine::planted_panic`].
+    pub planted_panic: Option<fn(&Request) -> bool>,
+}
+
+impl std::fmt::Debug for TestHooks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let TestHooks { journal_disk, planted_panic } = self;
+        let journal_disk = journal_disk.as_ref().map(|disk| disk.place());
+        f.debug_struct("TestHooks")
+            .field("journal_disk", &journal_disk)
+            .field("planted_panic", &planted_panic.is_some())
+            .finish()
+    }
 }
 
 /// How snapshots are written.
@@ -99,6 +122,7 @@ impl EngineOptions {
             seed: None,
             batch_limit: 1_024,
             snapshots: None,
+            hooks: TestHooks::default(),
         }
     }
 }
@@ -198,8 +222,10 @@ impl Engine {
         let io = |what: &'static str| move |error| StartError::Io { what: what.to_owned(), error };
         let data = &options.data;
         let data_folder = options.data.clone();
-        let storage: Arc<dyn Storage> =
-            Arc::new(FileStorage::create(data.join("journal")).map_err(io("make the journal's folder"))?);
+        let storage: Arc<dyn Storage> = match &options.hooks.journal_disk {
+            Some(disk) => Arc::clone(disk),
+            None => Arc::new(FileStorage::create(data.join("journal")).map_err(io("make the journal's folder"))?),
+        };
         // First of all: what follows changes files, and nobody else may have them.
         let locked = Journal::lock(Arc::clone(&storage))?;
         let keys = data.join("keys");
@@ -287,6 +313,7 @@ impl Engine {
             let core = Arc::new(Core::new(number, vault.clone(), secrets, durable, caches));
             let mut machine = Machine::new(recovered.state, in_force, Arc::clone(&core.ids), Arc::new(vault));
             machine.offer_rates(Arc::clone(&offered));
+            machine.planted_panic = options.hooks.planted_panic;
             let books = (recovered.books, recovered.changed.unwrap_or_default());
             let (writer, limit) = (Arc::clone(&writer), options.batch_limit);
             let make = {

@@ -49,7 +49,7 @@ pub struct Machine {
     posts: BTreeMap<AccountNo, Vec<Post>>,
     /// Answers of the store about keys that are not in memory, for the command at hand.
     stored_keys: BTreeMap<[u8; 16], Option<Use>>,
-    /// Test hook: panic in a decision.
+    /// Test hook: the decision of such a request panics.
     pub planted_panic: Option<fn(&Request) -> bool>,
 }
 
@@ -199,14 +199,18 @@ impl Machine {
             let prepared = self.state.prepare(&entry.postings);
             Ok((outcome, entry, bytes, prepared))
         }));
+        let request_id = &request.request_id;
         match decided {
             Err(_) => {
-                tracing::error!(seq, "a decision panicked: the request is answered 500 and nothing changed");
+                tracing::error!(seq, request_id, "a decision panicked: the request is answered 500, nothing changed");
                 Step::Panicked
             }
             Ok(Err(Halt::Missing(need))) => Step::Missing(Fetch::Fact(need)),
             Ok(Err(Halt::Refused(refusal))) => Step::Refused(refusal),
-            Ok(Ok((_, _, _, None))) => Step::Panicked,
+            Ok(Ok((_, _, _, None))) => {
+                tracing::error!(seq, request_id, "totals would overflow: the request is answered 500, nothing changed");
+                Step::Panicked
+            }
             Ok(Ok((outcome, entry, bytes, Some(prepared)))) => {
                 self.state.apply(entry.effects(), prepared);
                 if let Some(rates) = next_rates {

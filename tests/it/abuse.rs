@@ -6,14 +6,17 @@ use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command as Process, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use florin::domain::command::Command;
+use florin::domain::command::{Command, Request};
+use florin::engine::boot::{EngineOptions, TestHooks};
 use florin::engine::plain::Told;
 use florin::primitives::Currency;
 use serde_json::{Value, json};
 
-use crate::daemon::{Client, Daemon, KEY, files, form, read_reply, seller, text};
+use crate::daemon::{Client, Daemon, Inside, KEY, files, form, read_reply, seller, text};
+use crate::market::{expect_sound_journal, expect_zero_trial_balance};
 use crate::story::Story;
 use crate::town::{Town, intent, refund};
 
@@ -334,6 +337,97 @@ fn a_panic_in_a_decision_changes_nothing_and_stops_nothing() {
     let again = story.town.plain.submit(&Town::request(refund(paid, Some(100), false, false)), now);
     assert!(matches!(again, Told::Decided(_)), "{again:?}");
     story.town.expect_books_closed();
+}
+
+/// Whether there is a fault that requests for [`UNLUCKY`] run into.
+static FAULT: AtomicBool = AtomicBool::new(false);
+const UNLUCKY: i64 = 66_613;
+
+fn runs_into_the_fault(request: &Request) -> bool {
+    let unlucky = matches!(&request.command, Command::CreateIntent(input) if input.amount == Some(UNLUCKY));
+    unlucky && FAULT.load(Ordering::Relaxed)
+}
+
+/// Everything that a platform and its seller can see of their money, and how many entries there are.
+fn all_that_can_be_seen(client: &mut Client, seller: &str) -> Vec<Value> {
+    let mut seen = vec![client.get("/florin/trial_balance").ok()];
+    for account in [None, Some(seller)] {
+        seen.push(client.get_as(account, "/v1/balance").ok());
+        for list in ["payment_intents", "charges", "transfers", "application_fees", "balance_transactions", "events"] {
+            seen.extend(client.list(account, &format!("/v1/{list}")));
+        }
+    }
+    seen
+}
+
+#[test]
+fn a_request_whose_decision_panics_is_a_500_that_changes_nothing_and_may_be_sent_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let hooks = TestHooks { planted_panic: Some(runs_into_the_fault), ..TestHooks::default() };
+    let daemon = Inside::start(EngineOptions { hooks, ..EngineOptions::new(folder.path()) });
+    let client = &mut daemon.client();
+    let seller = seller(client, "US", "Ada");
+    let charge = |client: &mut Client, amount: i64, key: &str| {
+        let charge = [
+            ("amount", amount.to_string().as_str()),
+            ("currency", "usd"),
+            ("confirm", "true"),
+            ("payment_method", "pm_card_visa"),
+            ("payment_method_types[]", "card"),
+            ("transfer_data[destination]", &seller),
+            ("application_fee_amount", "100"),
+        ]
+        .map(|(name, value)| (name, value.to_owned()));
+        let charge: Vec<(&str, &str)> = charge.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let headers: Vec<(&str, &str)> = [("Idempotency-Key", key)].into_iter().filter(|_| !key.is_empty()).collect();
+        client.send("POST", "/v1/payment_intents", &headers, &form(&charge)).expect("an answer")
+    };
+    charge(client, 5_000, "before").ok();
+    let before = all_that_can_be_seen(client, &seller);
+
+    FAULT.store(true, Ordering::Relaxed);
+    for key in ["unlucky", "unlucky", ""] {
+        let reply = charge(client, UNLUCKY, key);
+        assert_eq!(reply.status, 500);
+        assert_eq!(reply.header("content-type"), Some("application/json"));
+        assert_eq!(reply.header("stripe-should-retry"), Some("true"));
+        let request = reply.header("request-id").expect("an id").to_owned();
+        let error = reply.json()["error"].clone();
+        assert_eq!(error["type"], "api_error", "{error}");
+        for words in [request.as_str(), "Nothing was changed", "safe to send it again", "Idempotency-Key"] {
+            assert!(text(&error["message"]).contains(words), "{words}: {error}");
+        }
+        assert_eq!(all_that_can_be_seen(client, &seller), before);
+    }
+
+    // Others are served in the midst of it, from the same batches.
+    std::thread::scope(|threads| {
+        for n in 0..8 {
+            let (daemon, charge) = (&daemon, &charge);
+            threads.spawn(move || {
+                let client = &mut daemon.client();
+                for round in 0..20 {
+                    let (amount, status) = if n % 2 == 0 { (1_000, 200) } else { (UNLUCKY, 500) };
+                    let reply = charge(client, amount, &format!("{n} {round}"));
+                    assert_eq!(reply.status, status, "{:?}", String::from_utf8_lossy(&reply.body));
+                }
+            });
+        }
+    });
+    assert_eq!(client.list(None, "/v1/payment_intents").len(), 1 + 4 * 20);
+
+    // The fault is gone: the same request, under its old key.
+    FAULT.store(false, Ordering::Relaxed);
+    let made = charge(client, UNLUCKY, "unlucky");
+    assert!(!made.is_replay());
+    let made = made.ok();
+    let again = charge(client, UNLUCKY, "unlucky");
+    assert!(again.is_replay());
+    assert_eq!(again.ok()["id"], made["id"]);
+    assert_eq!(client.list(None, "/v1/payment_intents").len(), 2 + 4 * 20);
+    expect_zero_trial_balance(client);
+    drop(daemon);
+    expect_sound_journal(folder.path());
 }
 
 // ---------------------------------------------------------------------------------------------------------------

@@ -1,14 +1,19 @@
-//! The daemon as a process, and a client for it: HTTP/1.1 on a plain socket, so that a test can do what no library
-//! would let it.
+//! The daemon as a process or inside this one, and a client for it: HTTP/1.1 on a plain socket, so that a test can do
+//! what no library would let it.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use florin::api::{self, ApiState, keys::Keys};
+use florin::cli::serve::in_cell;
+use florin::engine::boot::{Engine, EngineOptions};
 use serde_json::Value;
+use tokio::sync::oneshot;
 
 /// The secret key of every daemon here.
 pub const KEY: &str = "sk_test_damage0and0abuse";
@@ -56,8 +61,13 @@ impl Daemon {
     pub fn try_start(data: &Path, with: impl FnOnce(&mut Command)) -> Result<Daemon, Ended> {
         let mut command = florin();
         command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         with(&mut command);
+        Daemon::of(command)
+    }
+
+    /// A daemon that this command starts, or how it ended: one that greets as `florin serve` does.
+    pub fn of(mut command: Command) -> Result<Daemon, Ended> {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let mut stderr = child.stderr.take().expect("a pipe");
         let log = std::thread::spawn(move || {
@@ -131,6 +141,59 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Engine and wire in this process, for what only [`EngineOptions`] can ask for. Tells where it listens, then serves
+/// until `stop`.
+pub fn serve(options: EngineOptions, listening: impl FnOnce(SocketAddr), stop: impl Future<Output = ()>) {
+    in_cell(async {
+        let engine = Engine::start(options, &|_| {}).await.expect("it starts");
+        let mut keys = Keys::default();
+        let tenant = keys.tenant(engine.platforms()[0].clone());
+        keys.grant(KEY, &tenant).expect("a key");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        listening(listener.local_addr().expect("an address"));
+        api::server::serve(listener, api::router(Arc::new(ApiState::new(keys))), stop).await;
+        engine.stop().await;
+    });
+}
+
+/// Such a one on a thread of its own. Stopped when dropped.
+pub struct Inside {
+    pub address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Inside {
+    pub fn start(options: EngineOptions) -> Inside {
+        let (stop, stopped) = oneshot::channel();
+        let (tell, told) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let until = async {
+                let _ = stopped.await;
+            };
+            serve(options, |address| tell.send(address).expect("somebody waits"), until);
+        });
+        let address = told.recv_timeout(PATIENCE).expect("it listens");
+        Inside { address, stop: Some(stop), thread: Some(thread) }
+    }
+
+    pub fn client(&self) -> Client {
+        Client::to(self.address)
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+            && !std::thread::panicking()
+        {
+            panic!("the engine's thread panicked");
+        }
     }
 }
 
