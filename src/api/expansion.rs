@@ -242,8 +242,13 @@ fn fetched(view: &View<'_>, acting: AccountNo, id: &ObjectId) -> Rendered<Option
         let id = view.id(id);
         return Ok(Some(serde_json::json!({ "id": id, "object": "application", "name": null })));
     }
-    let own_account = id.kind == ObjectKind::Account && id.birth == acting.0;
-    if !own_account && !may_see(acting, render::owner(view, id)?) {
+    let own = match id.kind {
+        ObjectKind::Account => id.birth == acting.0,
+        // The platform's, shown to the account that paid it.
+        ObjectKind::ApplicationFee => view.flow(id.birth)?.fee(id.slot).is_some_and(|of| of.payer == acting),
+        _ => false,
+    };
+    if !own && !may_see(acting, render::owner(view, id)?) {
         return Ok(None);
     }
     render::object(view, id, ToTree).map(Some)

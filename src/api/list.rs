@@ -189,7 +189,7 @@ fn made_there(view: &View<'_>, listed: Listed, account: AccountNo, place: &Index
     let mut found = Vec::new();
     match record {
         Record::Flow(flow) => match listed.bit {
-            Kinds::INTENT if flow.intent.is_some() && flow.made.seq == seq && flow.owner == account => {
+            Kinds::INTENT if flow.shown_intent().is_some() && flow.made.seq == seq && flow.owner == account => {
                 return Ok(main(ObjectKind::PaymentIntent));
             }
             Kinds::CHARGE => {
@@ -217,15 +217,16 @@ fn made_there(view: &View<'_>, listed: Listed, account: AccountNo, place: &Index
                     }
                 }
             }
-            Kinds::TRANSFER | Kinds::FEE if flow.owner == account => {
+            Kinds::TRANSFER if flow.owner == account => {
                 for slot in slots(flow.transfers.len()) {
-                    let transfer = &flow.transfers[usize::from(slot)];
-                    if transfer.made.seq != seq {
-                        continue;
-                    }
-                    if listed.bit == Kinds::TRANSFER {
+                    if flow.transfers[usize::from(slot)].made.seq == seq {
                         found.push(key.id(ObjectKind::Transfer, slot));
-                    } else if transfer.fee.is_some() {
+                    }
+                }
+            }
+            Kinds::FEE if account.is_platform() => {
+                for slot in flow.fee_slots().into_iter().rev() {
+                    if flow.fee(slot).is_some_and(|of| of.made.seq == seq) {
                         found.push(key.id(ObjectKind::ApplicationFee, slot));
                     }
                 }
@@ -278,7 +279,10 @@ pub fn made(view: &View<'_>, id: &ObjectId) -> Rendered<Made> {
     let slot = usize::from(id.slot);
     match id.kind {
         ObjectKind::Charge => return Ok(render::charge::find(view, id.birth, id.slot)?.charge.made),
-        ObjectKind::Payment | ObjectKind::Transfer | ObjectKind::ApplicationFee => {
+        ObjectKind::ApplicationFee => {
+            return view.flow(id.birth)?.fee(id.slot).map(|of| of.made).ok_or(Stop::Gone);
+        }
+        ObjectKind::Payment | ObjectKind::Transfer => {
             return view.flow(id.birth)?.transfers.get(slot).map(|transfer| transfer.made).ok_or(Stop::Gone);
         }
         ObjectKind::BalanceTransaction => {

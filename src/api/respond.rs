@@ -252,25 +252,31 @@ fn card_error(words: &DeclineText) -> ApiError {
     }
 }
 
-/// 402 with the whole intent, the payment method and the failed charge.
+/// 402 with the failed charge, the whole intent and the payment method.
 async fn declined(call: &Call, stage: &mut Stage, intent: &ObjectId) -> Result<ApiError, ApiError> {
     let found = painted(call.platform(), call.secrets(), stage, |view| {
         let flow = view.flow(intent.birth)?;
         let charge = flow.charge.as_ref().ok_or(Stop::Gone)?;
         let words = decline::words(charge.failure.ok_or(Stop::Gone)?.recipe);
-        let object = render::object(view, intent, ToTree)?;
+        let charge_id = RecordKey::head(intent.birth).id(ObjectKind::Charge, charge.attempt);
+        // A charge made without an intent says no more than its own id.
+        if intent.kind == ObjectKind::Charge {
+            return Ok((words, None, None, view.id(&charge_id)));
+        }
+        let object = Some(render::object(view, intent, ToTree)?);
         let method = match render::object(view, &charge.method.id(), ToTree) {
             Ok(method) => Some(method),
             Err(Stop::Gone) => None,
             Err(stop) => return Err(stop),
         };
-        let charge = view.id(&RecordKey::head(intent.birth).id(ObjectKind::Charge, charge.attempt));
-        Ok((words, object, method, charge))
+        Ok((words, object, method, view.id(&charge_id)))
     })
     .await?;
     let (words, object, method, charge) = found.ok_or_else(ApiError::internal)?;
-    let mut error =
-        card_error(words).with_charge(charge.as_str()).with_payment_intent(object).with_payment_method_type("card");
+    let mut error = card_error(words).with_charge(charge.as_str());
+    if let Some(object) = object {
+        error = error.with_payment_intent(object).with_payment_method_type("card");
+    }
     if let Some(method) = method {
         error = error.with_payment_method(method);
     }

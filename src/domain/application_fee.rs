@@ -4,10 +4,9 @@ use super::command::Request;
 use super::decide::{Change, Context, Facts, Halt, Outcome, Refusal, Reply};
 use super::draft::Draft;
 use super::payment::text_key;
-use super::record::{FeeRefundRecord, Record, RecordKey};
+use super::record::{FeeOf, FeeRefundRecord, Record, RecordKey};
 use super::refund::{flow_key, next_child, no_such, push_recent, refund_fee, tell_parts};
 use super::seal::Texts;
-use super::transfer;
 use crate::primitives::id::{ObjectId, ObjectKind};
 use crate::primitives::money::Money;
 
@@ -24,13 +23,14 @@ pub fn refund(
 ) -> Result<Outcome, Halt> {
     let mut draft = Draft::new(facts, ctx);
     let missing = || no_such(ctx, "application_fee", &id, "id");
-    let (_, mut flow) = transfer::load(facts, ctx, request.acting, &id).map_err(|halt| match halt {
-        Halt::Refused(_) => missing(),
-        Halt::Missing(need) => Halt::Missing(need),
-    })?;
     let key = RecordKey::of(&id);
-    let slot = usize::from(id.slot);
-    let fee = flow.transfers.get(slot).and_then(|transfer| transfer.fee.as_ref()).ok_or_else(missing)?;
+    // Fees are the platform's, also those of charges that are an account's own.
+    let mut flow = match facts.record(key)?.as_deref() {
+        Some(Record::Flow(flow)) if request.acting.is_platform() => flow.as_ref().clone(),
+        _ => return Err(missing()),
+    };
+    let slot = id.slot;
+    let FeeOf { fee, .. } = flow.fee(slot).ok_or_else(missing)?;
     let left = fee.amount - fee.amount_refunded;
     if left == 0 {
         return Err(Refusal::new("This application fee has already been refunded.").param("id").into());
@@ -52,7 +52,7 @@ pub fn refund(
     let at = RecordKey { birth: key.birth, child };
     let mut rows = Vec::new();
     let part = refund_fee(&mut draft, &mut flow, slot, minor, &mut rows)?;
-    if let Some(fee) = flow.transfers[slot].fee.as_mut() {
+    if let Some(fee) = flow.fee_mut(slot) {
         push_recent(&mut fee.recent_refunds, child);
     }
     tell_parts(&mut draft, flow.owner, key, at, &[], std::slice::from_ref(&part));
@@ -60,7 +60,7 @@ pub fn refund(
     let mut texts = Texts::default();
     texts.apply("", &request.texts);
     let private = draft.seal(key_no, &texts)?;
-    let record = FeeRefundRecord { owner: flow.owner, made: draft.made(), part, rows, private };
+    let record = FeeRefundRecord { owner: request.acting, made: draft.made(), part, rows, private };
     draft.change(Change::of(at, Record::FeeRefund(record)));
     draft.change(Change::of(key, Record::Flow(Box::new(flow))));
     let mut outcome = draft.finish(Reply::Object(at.id(ObjectKind::FeeRefund, id.slot)));
@@ -80,19 +80,19 @@ pub fn update_refund(facts: &dyn Facts, ctx: &Context<'_>, request: &Request, id
     let key_no = flow_key(facts, ctx, id.birth)?;
     let inside = format!("fr{}.", id.slot);
     let mut after = before.as_ref().clone();
-    let (owner, private, prefix) = match &mut after {
-        Record::FeeRefund(record) => (record.owner, &mut record.private, ""),
-        Record::Refund(record) => (record.owner, &mut record.private, inside.as_str()),
-        Record::Reversal(record) => (record.owner, &mut record.private, inside.as_str()),
+    let (private, prefix) = match &mut after {
+        Record::FeeRefund(record) => (&mut record.private, ""),
+        Record::Refund(record) => (&mut record.private, inside.as_str()),
+        Record::Reversal(record) => (&mut record.private, inside.as_str()),
         _ => return Err(missing()),
     };
-    if owner != request.acting {
+    if !request.acting.is_platform() {
         return Err(missing());
     }
     let mut texts = ctx.open(private);
     texts.apply(prefix, &request.texts);
     *private = draft.seal(key_no, &texts)?;
-    draft.event(owner, super::event::EventKind::ApplicationFeeRefundUpdated, id);
+    draft.event(request.acting, super::event::EventKind::ApplicationFeeRefundUpdated, id);
     draft.change(Change::of(at, after).from(&before));
     let mut outcome = draft.finish(Reply::Object(id));
     outcome.text_key_no = key_no;

@@ -183,11 +183,13 @@ pub enum Command {
         #[n(1)]
         reason: Option<CancellationReason>,
     },
-    /// Texts of a charge, also of a `py_` on a connected account.
+    /// Texts of a charge, also of a `py_` on a connected account; and its customer, where it has none.
     #[n(18)]
     UpdateCharge {
         #[n(0)]
         charge: ObjectId,
+        #[n(1)]
+        customer: Option<u64>,
     },
     #[n(19)]
     CreateRefund {
@@ -310,6 +312,31 @@ pub enum Command {
         /// Frozen from the start, for simulations.
         #[n(2)]
         virtual_clock: bool,
+    },
+    /// Charges a card without a payment intent.
+    #[n(36)]
+    CreateCharge(#[n(0)] Box<IntentInput>),
+    /// Captures a charge that was authorized so.
+    #[n(37)]
+    CaptureCharge {
+        #[n(0)]
+        charge: ObjectId,
+        #[n(1)]
+        amount: Option<i64>,
+        #[n(2)]
+        application_fee: Option<i64>,
+        #[n(3)]
+        transfer_amount: Option<i64>,
+    },
+    /// Charges the balance of a connected account.
+    #[n(38)]
+    DebitAccount {
+        #[n(0)]
+        account: AccountNo,
+        #[n(1)]
+        amount: i64,
+        #[n(2)]
+        currency: Currency,
     },
 }
 

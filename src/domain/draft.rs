@@ -14,7 +14,7 @@ use super::seal::{METADATA_KEYS_MAX, Sealed, Texts};
 use crate::ledger::{AccountNo, Bucket, Entry, EntryError, FeeKind, House, Leg, Posting, SourceType};
 use crate::primitives::currency::Currency;
 use crate::primitives::exchange::{Conversion, ExchangeError, Rate, RateSource, convert};
-use crate::primitives::id::ObjectId;
+use crate::primitives::id::{ObjectId, ObjectKind};
 use crate::primitives::market::{NoRate, ecb_day_in_force};
 use crate::primitives::money::{MAX_MINOR, Money};
 use crate::primitives::time::Day;
@@ -162,6 +162,11 @@ impl<'a> Draft<'a> {
         self.events.push(Event { account, kind, subject });
     }
 
+    /// Takes back what was told of objects of a kind: the API does not know this one.
+    pub fn keep_quiet_of(&mut self, kind: ObjectKind) {
+        self.events.retain(|event| event.subject.kind != kind);
+    }
+
     /// Records a changed record.
     pub fn change(&mut self, change: Change) {
         self.changes.push(change);
@@ -216,7 +221,30 @@ impl<'a> Draft<'a> {
         self.exchange(money, &rate, 0)
     }
 
-    fn markup_ppm(&self, account: &AccountRecord) -> u32 {
+    /// What `money` is worth in `to` at the base rate of the day; posts nothing.
+    ///
+    /// # Errors
+    /// As [`Draft::convert_in`].
+    pub fn worth(&self, money: Money, to: Currency) -> Result<Money, Halt> {
+        if money.currency() == to {
+            return Ok(money);
+        }
+        let rate = self.rate(money.currency(), to)?;
+        convert(money, &rate, 0).map(|c| c.at_base).map_err(|e| exchange_refused(&e))
+    }
+
+    /// The base rate of the day from `money` to `to`, as a row shows it that exchanges nothing itself.
+    ///
+    /// # Errors
+    /// As [`Draft::convert_in`].
+    pub fn shown(&self, money: Money, to: Currency) -> Result<RowConversion, Halt> {
+        let rate = self.rate(money.currency(), to)?;
+        let c = convert(money, &rate, 0).map_err(|e| exchange_refused(&e))?;
+        Ok(RowConversion { residue_nano: 0, ..conversion_of(money, &rate, &c) })
+    }
+
+    /// The conversion fee of an account's country, millionths.
+    pub fn markup_ppm(&self, account: &AccountRecord) -> u32 {
         if account.country.code() == "US" {
             self.ctx.tables.conversion_us_ppm
         } else {
@@ -235,20 +263,7 @@ impl<'a> Draft<'a> {
         self.house(House::Fees(FeeKind::Conversion), Money::new(markup, to));
         self.house(House::Rounding, Money::new(c.rounding_units, to));
         in_range(c.target.minor())?;
-        Ok(Converted {
-            target: c.target,
-            rate_minor: c.exchange_rate_minor,
-            row: RowConversion {
-                from: money.currency(),
-                from_minor: money.minor(),
-                rate: c.exchange_rate_minor,
-                base: rate.base,
-                rate_day: rate.date,
-                rate_source: rate.source,
-                stale: rate.stale,
-                residue_nano: c.residue_nano,
-            },
-        })
+        Ok(Converted { target: c.target, rate_minor: c.exchange_rate_minor, row: conversion_of(money, rate, &c) })
     }
 
     /// The account that a request acts for or names, as a record.
@@ -283,6 +298,19 @@ impl<'a> Draft<'a> {
     }
 }
 
+fn conversion_of(money: Money, rate: &Rate, c: &Conversion) -> RowConversion {
+    RowConversion {
+        from: money.currency(),
+        from_minor: money.minor(),
+        rate: c.exchange_rate_minor,
+        base: rate.base,
+        rate_day: rate.date,
+        rate_source: rate.source,
+        stale: rate.stale,
+        residue_nano: c.residue_nano,
+    }
+}
+
 /// A conversion that was posted.
 #[derive(Debug)]
 pub struct Converted {
@@ -295,7 +323,7 @@ pub struct Converted {
 }
 
 /// The record's place of a source.
-pub fn source(kind: crate::primitives::id::ObjectKind, key: RecordKey, slot: u16) -> RowSource {
+pub fn source(kind: ObjectKind, key: RecordKey, slot: u16) -> RowSource {
     RowSource { kind, key, slot }
 }
 

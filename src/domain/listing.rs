@@ -16,7 +16,7 @@ pub fn list(change: &mut Change, seq: u64) {
     }
     match &*change.after {
         Record::Flow(flow) => {
-            if flow.made.seq == seq && flow.intent.is_some() {
+            if flow.made.seq == seq && flow.shown_intent().is_some() {
                 add(flow.owner, Kinds::INTENT);
             }
             if flow.charge.as_ref().is_some_and(|charge| charge.made.seq == seq) {
@@ -26,8 +26,11 @@ pub fn list(change: &mut Change, seq: u64) {
                 add(flow.owner, Kinds::TRANSFER);
                 add(transfer.destination, Kinds::CHARGE);
                 if transfer.fee.is_some() {
-                    add(flow.owner, Kinds::FEE);
+                    add(AccountNo::PLATFORM, Kinds::FEE);
                 }
+            }
+            if flow.direct_fee.as_ref().is_some_and(|direct| direct.made.seq == seq) {
+                add(AccountNo::PLATFORM, Kinds::FEE);
             }
         }
         Record::Refund(refund) if refund.made.seq == seq => {
@@ -37,14 +40,14 @@ pub fn list(change: &mut Change, seq: u64) {
                 add(part.destination, Kinds::REFUND);
             }
             if !refund.fee_refunds.is_empty() {
-                add(refund.owner, Kinds::FEE_REFUND);
+                add(AccountNo::PLATFORM, Kinds::FEE_REFUND);
             }
         }
         Record::Reversal(reversal) if reversal.made.seq == seq => {
             add(reversal.owner, Kinds::REVERSAL);
             add(reversal.part.destination, Kinds::REFUND);
             if reversal.fee_refund.is_some() {
-                add(reversal.owner, Kinds::FEE_REFUND);
+                add(AccountNo::PLATFORM, Kinds::FEE_REFUND);
             }
         }
         Record::FeeRefund(refund) if refund.made.seq == seq => add(refund.owner, Kinds::FEE_REFUND),

@@ -6,6 +6,8 @@
 
 pub mod account;
 pub mod application_fee;
+pub mod charge;
+pub mod charge_model;
 pub mod clock;
 pub mod command;
 pub mod correct;
@@ -63,7 +65,7 @@ fn dispatch(facts: &dyn Facts, ctx: &Context<'_>, request: &Request) -> Result<O
             payment::capture(facts, ctx, request, *intent, *amount, *application_fee, *transfer_amount)
         }
         Command::CancelIntent { intent, reason } => payment::cancel(facts, ctx, request, *intent, *reason),
-        Command::UpdateCharge { charge } => payment::update_charge(facts, ctx, request, *charge),
+        Command::UpdateCharge { charge, customer } => payment::update_charge(facts, ctx, request, *charge, *customer),
         &Command::CreateRefund { target, amount, reason, reverse_transfer, refund_application_fee } => {
             let asked = refund::Asked { target, amount, reason, reverse_transfer, refund_application_fee };
             refund::create(facts, ctx, request, asked)
@@ -91,6 +93,13 @@ fn dispatch(facts: &dyn Facts, ctx: &Context<'_>, request: &Request) -> Result<O
         Command::AdvanceClock { to } => clock::advance(ctx, *to),
         Command::FoundPlatform { country, currency, .. } => platform::found(facts, ctx, *country, *currency),
         Command::PutTables(_) => Ok(Outcome::answer(Reply::Done)),
+        Command::CreateCharge(input) => charge::create(facts, ctx, request, input),
+        Command::CaptureCharge { charge, amount, application_fee, transfer_amount } => {
+            charge::capture(facts, ctx, request, *charge, *amount, *application_fee, *transfer_amount)
+        }
+        &Command::DebitAccount { account, amount, currency } => {
+            charge::debit(facts, ctx, request, account, amount, currency)
+        }
         Command::Due(item) => match item.kind {
             DueKind::Mature { account, day } => clock::mature(facts, ctx, account, day),
             DueKind::PayoutArrives(payout) => payout::arrive(facts, ctx, payout),

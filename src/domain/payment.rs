@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::account;
+use super::charge_model;
 use super::command::{IntentInput, MethodInput, Request};
 use super::customer;
 use super::decide::{Change, Context, Facts, Halt, Outcome, Refusal, Reply};
@@ -18,7 +19,6 @@ use super::record::{
 use super::seal::{TextPatch, Texts};
 use super::settle::{self, settlement_currency};
 use crate::ledger::AccountNo;
-use crate::primitives::currency::Currency;
 use crate::primitives::id::ObjectKind;
 use crate::primitives::money::Money;
 
@@ -27,6 +27,20 @@ use crate::primitives::money::Money;
 /// # Errors
 /// A refusal, or a missing fact.
 pub fn create(facts: &dyn Facts, ctx: &Context<'_>, request: &Request, input: &IntentInput) -> Result<Outcome, Halt> {
+    make(facts, ctx, request, input, false)
+}
+
+/// The same, also for a charge whose intent the API does not know.
+///
+/// # Errors
+/// As [`create`].
+pub(super) fn make(
+    facts: &dyn Facts,
+    ctx: &Context<'_>,
+    request: &Request,
+    input: &IntentInput,
+    without_object: bool,
+) -> Result<Outcome, Halt> {
     let mut draft = Draft::new(facts, ctx);
     let key = RecordKey::head(ctx.seq);
     let amount = input.amount.ok_or_else(|| missing("amount"))?;
@@ -53,6 +67,8 @@ pub fn create(facts: &dyn Facts, ctx: &Context<'_>, request: &Request, input: &I
             method_types: Vec::new(),
             setup_future_usage: None,
             capture_before: None,
+            on_behalf_of: None,
+            without_object,
         }),
         charge: None,
         transfers: Vec::new(),
@@ -62,6 +78,7 @@ pub fn create(facts: &dyn Facts, ctx: &Context<'_>, request: &Request, input: &I
         inline_method: None,
         private: super::seal::Sealed::default(),
         charge_text_split: false,
+        direct_fee: None,
     };
     draft.event(flow.owner, EventKind::PaymentIntentCreated, intent_id(key));
     amend(&mut draft, &mut flow, key, input)?;
@@ -71,6 +88,7 @@ pub fn create(facts: &dyn Facts, ctx: &Context<'_>, request: &Request, input: &I
     } else {
         (Reply::Object(intent_id(key)), patch_intent_texts(&draft, &mut flow, &request.texts))
     };
+    let texts = note_descriptor(&draft, &flow, texts)?;
     finish(draft, flow, key, None, texts, reply)
 }
 
@@ -127,6 +145,7 @@ pub fn confirm_intent(
     }
     amend(&mut draft, &mut flow, key, input)?;
     let (reply, texts) = confirm(&mut draft, &mut flow, key, input, &request.texts)?;
+    let texts = note_descriptor(&draft, &flow, texts)?;
     finish(draft, flow, key, None, texts, reply)
 }
 
@@ -143,8 +162,25 @@ pub fn capture(
     application_fee: Option<i64>,
     transfer_amount: Option<i64>,
 ) -> Result<Outcome, Halt> {
+    let (_, flow) = load(facts, ctx, request.acting, birth)?;
+    capture_flow(facts, ctx, request, flow, (amount, "amount_to_capture"), application_fee, transfer_amount)
+}
+
+/// The same of a flow at hand; `amount` with the parameter that names it.
+///
+/// # Errors
+/// As [`capture`].
+pub(super) fn capture_flow(
+    facts: &dyn Facts,
+    ctx: &Context<'_>,
+    request: &Request,
+    mut flow: FlowRecord,
+    (amount, param): (Option<i64>, &str),
+    application_fee: Option<i64>,
+    transfer_amount: Option<i64>,
+) -> Result<Outcome, Halt> {
     let mut draft = Draft::new(facts, ctx);
-    let (_, mut flow) = load(facts, ctx, request.acting, birth)?;
+    let birth = flow.made.seq;
     let key = RecordKey::head(birth);
     let (status, capturable, currency) = {
         let intent = intent(&flow)?;
@@ -155,7 +191,7 @@ pub fn capture(
     }
     let captured = amount.unwrap_or(capturable);
     if captured < 1 {
-        return Err(positive("amount_to_capture"));
+        return Err(positive(param));
     }
     if captured > capturable {
         let message = format!(
@@ -163,7 +199,7 @@ pub fn capture(
             Money::new(captured, currency).display_major(),
             Money::new(capturable, currency).display_major(),
         );
-        return Err(Refusal::new(message).code("amount_too_large").param("amount_to_capture").into());
+        return Err(Refusal::new(message).code("amount_too_large").param(param).into());
     }
     amend_split(&mut flow, application_fee, transfer_amount, captured)?;
     settle::settle(&mut draft, &mut flow, key, captured)?;
@@ -225,7 +261,8 @@ pub fn expire(facts: &dyn Facts, ctx: &Context<'_>, birth: u64) -> Result<Outcom
     finish(draft, flow, key, None, None, Reply::Done)
 }
 
-fn release(
+/// Lets go of what was not captured: no balance moves.
+pub(super) fn release(
     draft: &mut Draft<'_>,
     flow: &mut FlowRecord,
     birth: u64,
@@ -264,6 +301,7 @@ pub fn update_charge(
     ctx: &Context<'_>,
     request: &Request,
     charge: crate::primitives::id::ObjectId,
+    customer: Option<u64>,
 ) -> Result<Outcome, Halt> {
     let mut draft = Draft::new(facts, ctx);
     let key = RecordKey::head(charge.birth);
@@ -282,7 +320,10 @@ pub fn update_charge(
                 return Err(no_such_charge(ctx, &charge));
             }
             split_charge_text(&mut flow, &mut texts);
-            texts.apply("ch.", &request.texts);
+            texts.apply(flow.charge_texts(), &request.texts);
+            if let Some(customer) = customer {
+                take_customer(facts, ctx, &mut flow, customer)?;
+            }
             flow.owner
         }
     };
@@ -291,6 +332,18 @@ pub fn update_charge(
     }
     draft.event(owner, EventKind::ChargeUpdated, charge);
     finish(draft, flow, key, Some(before), Some(texts), Reply::Object(charge))
+}
+
+/// A charge gets a customer, if it has none.
+fn take_customer(facts: &dyn Facts, ctx: &Context<'_>, flow: &mut FlowRecord, customer: u64) -> Result<(), Halt> {
+    customer::live(facts, ctx, flow.owner, customer, "customer")?;
+    let have = &mut intent_mut(flow)?.customer;
+    if have.is_some_and(|have| have != customer) {
+        let message = "This charge belongs to another customer already; only a charge without one can be given one.";
+        return Err(Refusal::new(message).param("customer").into());
+    }
+    *have = Some(customer);
+    Ok(())
 }
 
 fn no_such_charge(ctx: &Context<'_>, charge: &crate::primitives::id::ObjectId) -> Halt {
@@ -346,11 +399,23 @@ fn amend(draft: &mut Draft<'_>, flow: &mut FlowRecord, key: RecordKey, input: &I
 /// Destination, fee, transfer amount and rule exclude one another as section 5 states.
 fn amend_parties(draft: &Draft<'_>, flow: &mut FlowRecord, input: &IntentInput) -> Result<(), Halt> {
     let (facts, ctx) = (draft.facts, draft.ctx);
+    let is_direct = !flow.owner.is_platform();
+    for (given, param) in [
+        (input.destination.is_some(), "transfer_data[destination]"),
+        (input.on_behalf_of.is_some(), "on_behalf_of"),
+        (input.split_rule.is_some(), "split_rule"),
+    ] {
+        if is_direct && given {
+            let message = format!(
+                "`{param}` is for charges of the platform: leave the Stripe-Account header out to make one, or leave \
+                 `{param}` out to charge on the connected account itself."
+            );
+            return Err(Refusal::new(message).param(param).into());
+        }
+    }
     if let Some(account) = input.on_behalf_of {
-        account::connected(facts, ctx, account, "on_behalf_of")?;
-        let message = "Florin does not settle on behalf of another account yet: the charge would settle on the platform. \
-                       Leave on_behalf_of out.";
-        return Err(Refusal::new(message).param("on_behalf_of").into());
+        charge_model::may_settle(facts, ctx, account)?;
+        intent_mut(flow)?.on_behalf_of = Some(account);
     }
     if let Some(birth) = input.split_rule {
         if input.destination.is_some() || input.application_fee.is_some() || input.transfer_amount.is_some() {
@@ -379,7 +444,7 @@ fn amend_parties(draft: &Draft<'_>, flow: &mut FlowRecord, input: &IntentInput) 
     let amount = intent.amount;
     match input.application_fee {
         None => {}
-        Some(fee) => amend_fee(intent, fee, amount)?,
+        Some(fee) => amend_fee(intent, is_direct, fee, amount)?,
     }
     if let Some(minor) = input.transfer_amount {
         amend_transfer_amount(intent, minor, amount)?;
@@ -387,12 +452,15 @@ fn amend_parties(draft: &Draft<'_>, flow: &mut FlowRecord, input: &IntentInput) 
     Ok(())
 }
 
-fn amend_fee(intent: &mut Intent, fee: Option<i64>, amount: i64) -> Result<(), Halt> {
-    let account = match intent.split {
-        Split::Destination { account, .. } | Split::DestinationAmount { account, .. } => account,
-        Split::Keep | Split::Rule(_) => {
-            let message = "Can only apply an application_fee_amount when the payment is made for another account: \
-                           give `transfer_data[destination]`.";
+fn amend_fee(intent: &mut Intent, is_direct: bool, fee: Option<i64>, amount: i64) -> Result<(), Halt> {
+    let split = match intent.split {
+        Split::Destination { account, .. } | Split::DestinationAmount { account, .. } => {
+            Split::Destination { account, application_fee: fee }
+        }
+        Split::Keep | Split::Direct(_) if is_direct => fee.map_or(Split::Keep, Split::Direct),
+        Split::Keep | Split::Direct(_) | Split::Rule(_) => {
+            let message = "Can only apply an application_fee_amount when the payment is made for another account: on it \
+                           (using an OAuth key or the Stripe-Account header), or with `transfer_data[destination]`.";
             return Err(Refusal::new(message).param("application_fee_amount").into());
         }
     };
@@ -405,14 +473,14 @@ fn amend_fee(intent: &mut Intent, fee: Option<i64>, amount: i64) -> Result<(), H
             return Err(Refusal::new(message).param("application_fee_amount").into());
         }
     }
-    intent.split = Split::Destination { account, application_fee: fee };
+    intent.split = split;
     Ok(())
 }
 
 fn amend_transfer_amount(intent: &mut Intent, minor: i64, amount: i64) -> Result<(), Halt> {
     let account = match intent.split {
         Split::Destination { account, .. } | Split::DestinationAmount { account, .. } => account,
-        Split::Keep | Split::Rule(_) => {
+        Split::Keep | Split::Rule(_) | Split::Direct(_) => {
             let message = "`transfer_data[amount]` needs `transfer_data[destination]`.";
             return Err(Refusal::new(message).param("transfer_data[destination]").code("parameter_missing").into());
         }
@@ -430,9 +498,10 @@ fn amend_transfer_amount(intent: &mut Intent, minor: i64, amount: i64) -> Result
 
 /// At capture the fee may be lowered or set, and what goes beyond the captured amount is cut down to it.
 fn amend_split(flow: &mut FlowRecord, fee: Option<i64>, sent: Option<i64>, captured: i64) -> Result<(), Halt> {
+    let is_direct = !flow.owner.is_platform();
     let intent = intent_mut(flow)?;
     if let Some(fee) = fee {
-        amend_fee(intent, Some(fee), intent.amount)?;
+        amend_fee(intent, is_direct, Some(fee), intent.amount)?;
     }
     if let Some(sent) = sent {
         amend_transfer_amount(intent, sent, captured)?;
@@ -490,6 +559,7 @@ fn confirm(
         }
         (intent.amount, intent.currency, method, intent.customer, intent.capture_method, intent.attempts)
     };
+    charge_model::check_parties(draft.facts, draft.ctx, flow)?;
     let (card, spent) = card_of(draft, flow, key, method, customer)?;
     if let Some(spent) = spent {
         draft.change(spent);
@@ -600,8 +670,8 @@ fn begin_attempt(
 
 fn check_amount(draft: &Draft<'_>, flow: &FlowRecord) -> Result<(), Halt> {
     let intent = intent(flow)?;
-    let owner = draft.account_record(flow.owner)?;
-    let owner = account::of(&owner)?;
+    let merchant = draft.account_record(charge_model::settlement_merchant(flow))?;
+    let merchant = account::of(&merchant)?;
     let (amount, currency) = (intent.amount, intent.currency);
     if amount < 0 {
         return Err(positive("amount"));
@@ -616,26 +686,35 @@ fn check_amount(draft: &Draft<'_>, flow: &FlowRecord) -> Result<(), Halt> {
         let message = format!("Invalid amount: amounts in {currency} must be divisible by {multiple}.");
         return Err(Refusal::new(message).code("parameter_invalid_integer").param("amount").into());
     }
-    let settled_in = settlement_currency(owner, currency);
+    let settled_in = settlement_currency(merchant, currency);
     let minimum = settled_in.min_charge().unwrap_or(1);
-    let at_least = |amount: i64, of: Currency, minimum: i64| -> Result<(), Halt> {
+    let too_small = |message: String| Err(Refusal::new(message).code("amount_too_small").param("amount").into());
+    let least = Money::new(minimum, settled_in);
+    if settled_in == currency {
         if amount >= minimum {
             return Ok(());
         }
-        let message = format!(
-            "Amount must be at least {} {of}: the minimum charge of the currency that this account settles in.",
-            Money::new(minimum, of).display_major()
-        );
-        Err(Refusal::new(message).code("amount_too_small").param("amount").into())
-    };
-    if settled_in == currency {
-        return at_least(amount, currency, minimum);
+        return too_small(format!("Amount must be at least {}", with_code(least)));
     }
-    at_least(amount, currency, 1)?;
-    let rate = draft.rate(currency, settled_in)?;
-    let worth =
-        crate::primitives::exchange::convert(Money::new(amount, currency), &rate, 0).map_err(|_| out_of_range())?;
-    at_least(worth.at_base.minor(), settled_in, minimum)
+    let presented = Money::new(amount, currency);
+    let worth = draft.worth(presented, settled_in)?;
+    if amount >= 1 && worth.minor() >= minimum {
+        return Ok(());
+    }
+    too_small(format!(
+        "Amount must convert to at least {}. {} converts to approximately {}.",
+        charge_model::spoken(least),
+        presented.display_major(),
+        worth.display_major()
+    ))
+}
+
+/// `$0.50 usd`, as the API writes least amounts.
+fn with_code(money: Money) -> String {
+    match money.currency().symbol() {
+        Some(_) => format!("{} {}", money.display_major(), money.currency()),
+        None => money.display_major(),
+    }
 }
 
 /// The flow of a payment intent of `acting`, as it is and as a copy to change.
@@ -645,7 +724,7 @@ pub fn load(facts: &dyn Facts, ctx: &Context<'_>, acting: AccountNo, birth: u64)
     if let Some(record) = record
         && let Record::Flow(flow) = &*record
         && flow.owner == acting
-        && flow.intent.is_some()
+        && flow.shown_intent().is_some()
     {
         let flow = flow.as_ref().clone();
         return Ok((record, flow));
@@ -679,8 +758,9 @@ fn patch_intent_texts(draft: &Draft<'_>, flow: &mut FlowRecord, patch: &TextPatc
     Some(texts)
 }
 
+/// A charge whose intent nobody sees has its texts for itself.
 fn split_charge_text(flow: &mut FlowRecord, texts: &mut Texts) {
-    if !flow.charge_text_split {
+    if !flow.charge_text_split && flow.shown_intent().is_some() {
         texts.copy("pi.", "ch.");
         flow.charge_text_split = true;
     }
@@ -695,15 +775,42 @@ pub fn text_key(facts: &dyn Facts, ctx: &Context<'_>, flow: &FlowRecord) -> Resu
     Ok(account::of(&owner)?.key_no)
 }
 
-/// Seals the texts and hands the flow's record over.
-fn finish(
+/// A charge that was just made keeps what the payer's statement says, where the settlement merchant has words of its own.
+fn note_descriptor(draft: &Draft<'_>, flow: &FlowRecord, texts: Option<Texts>) -> Result<Option<Texts>, Halt> {
+    if flow.charge.as_ref().is_none_or(|charge| charge.made.seq != draft.ctx.seq) {
+        return Ok(texts);
+    }
+    let merchant = draft.account_record(charge_model::settlement_merchant(flow))?;
+    let private = &account::of(&merchant)?.private;
+    if private.bytes.is_empty() {
+        return Ok(texts);
+    }
+    let mut texts = texts.unwrap_or_else(|| draft.ctx.open(&flow.private));
+    let suffix = texts.get("pi.statement_descriptor_suffix");
+    if let Some(text) = charge_model::statement_descriptor(&draft.ctx.open(private), suffix) {
+        texts.0.insert(charge_model::CALCULATED_DESCRIPTOR.to_owned(), text);
+    }
+    Ok(Some(texts))
+}
+
+/// Seals the texts and hands the flow's record over. Of an intent that the API does not know nothing is told; what the
+/// caller gets is the charge.
+pub(super) fn finish(
     mut draft: Draft<'_>,
     mut flow: FlowRecord,
     key: RecordKey,
     before: Option<Shared>,
     texts: Option<Texts>,
-    reply: Reply,
+    mut reply: Reply,
 ) -> Result<Outcome, Halt> {
+    if flow.shown_intent().is_none() {
+        draft.keep_quiet_of(ObjectKind::PaymentIntent);
+        if let (Reply::Object(id) | Reply::Declined(id), Some(charge)) = (&mut reply, &flow.charge)
+            && id.kind == ObjectKind::PaymentIntent
+        {
+            *id = key.id(ObjectKind::Charge, charge.attempt);
+        }
+    }
     let key_no = text_key(draft.facts, draft.ctx, &flow)?;
     if let Some(texts) = texts {
         flow.private = draft.seal(key_no, &texts)?;

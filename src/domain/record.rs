@@ -196,7 +196,8 @@ impl Row {
     }
 }
 
-/// The exchange that a row went through: rate, date and source are kept for ever with it.
+/// The exchange that a row went through: rate, date and source are kept for ever with it. Where `from` is the row's own
+/// currency nothing was exchanged: an application fee in presentment currency shows the rate of its charge.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub struct RowConversion {
     /// Source currency.
@@ -260,6 +261,9 @@ pub enum RowKind {
     /// A manual correction: `adjustment`, category `other_adjustment`.
     #[n(13)]
     Adjustment,
+    /// Processing that the platform pays for a connected account's charge: `stripe_fee`, category `fee`.
+    #[n(14)]
+    ProcessingFee,
 }
 
 /// The object that a balance transaction names as its source.
@@ -773,6 +777,69 @@ pub struct FlowRecord {
     /// The charge has text of its own: metadata changed on one side after it was made.
     #[n(10)]
     pub charge_text_split: bool,
+    /// What the platform earned of a direct charge. It is the only fee of its flow: its slot is [`Slot::MAIN`].
+    #[n(11)]
+    pub direct_fee: Option<DirectFee>,
+}
+
+impl FlowRecord {
+    /// The intent that the API shows: a charge made without one has none.
+    pub fn shown_intent(&self) -> Option<&Intent> {
+        self.intent.as_ref().filter(|intent| !intent.without_object)
+    }
+
+    /// Under which prefix the charge's texts lie.
+    pub fn charge_texts(&self) -> &'static str {
+        if self.charge_text_split { "ch." } else { "pi." }
+    }
+
+    /// The application fee of slot `slot`, with who paid it, when it was taken and from when its money is available.
+    pub fn fee(&self, slot: u16) -> Option<FeeOf<'_>> {
+        if let Some(direct) = self.direct_fee.as_ref().filter(|_| slot == Slot::MAIN) {
+            let (payer, made, available_on) = (self.owner, direct.made, direct.available_on);
+            return Some(FeeOf { fee: &direct.fee, payer, made, available_on });
+        }
+        let transfer = self.transfers.get(usize::from(slot))?;
+        let fee = transfer.fee.as_ref()?;
+        Some(FeeOf { fee, payer: transfer.destination, made: transfer.made, available_on: transfer.available_on })
+    }
+
+    /// The same fee, to change.
+    pub fn fee_mut(&mut self, slot: u16) -> Option<&mut ApplicationFee> {
+        match &mut self.direct_fee {
+            Some(direct) if slot == Slot::MAIN => Some(&mut direct.fee),
+            _ => self.transfers.get_mut(usize::from(slot))?.fee.as_mut(),
+        }
+    }
+
+    /// The slots that have an application fee.
+    pub fn fee_slots(&self) -> Vec<u16> {
+        let direct = self.direct_fee.iter().map(|_| Slot::MAIN);
+        let sent = (0_u16..).zip(&self.transfers).filter(|(_, transfer)| transfer.fee.is_some());
+        direct.chain(sent.map(|(slot, _)| slot)).collect()
+    }
+}
+
+/// An application fee in its flow.
+#[derive(Clone, Copy, Debug)]
+pub struct FeeOf<'a> {
+    pub fee: &'a ApplicationFee,
+    /// The connected account that paid it.
+    pub payer: AccountNo,
+    pub made: Made,
+    pub available_on: Day,
+}
+
+/// The application fee of a direct charge.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct DirectFee {
+    #[n(0)]
+    pub made: Made,
+    #[n(1)]
+    pub fee: ApplicationFee,
+    /// With the charge that it came from.
+    #[n(2)]
+    pub available_on: Day,
 }
 
 /// A payment method made inside a flow.
@@ -834,6 +901,17 @@ pub struct Intent {
     /// An authorization ends then.
     #[n(17)]
     pub capture_before: Option<Timestamp>,
+    /// The account that the charge settles for, where that is not its owner.
+    #[n(18)]
+    pub on_behalf_of: Option<AccountNo>,
+    /// `POST /v1/charges` made it: the machine is the same, but the API knows no payment intent.
+    #[cbor(n(19), default, skip_if = "is_false")]
+    pub without_object: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that the encoding asks for")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// How a payment's money is divided.
@@ -862,6 +940,9 @@ pub enum Split {
     /// By a named rule (birth of its record), as it stands when the charge is captured.
     #[n(3)]
     Rule(#[n(0)] u64),
+    /// A direct charge whose owner pays the platform this `application_fee_amount`: presentment currency, minor units.
+    #[n(4)]
+    Direct(#[n(0)] i64),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -1027,7 +1108,7 @@ pub enum TransferSource {
     },
 }
 
-/// An application fee of a destination charge.
+/// An application fee.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub struct ApplicationFee {
     /// As asked for: presentment currency.
@@ -1048,6 +1129,10 @@ pub struct ApplicationFee {
     /// Child numbers of its refunds, newest last; at most the last 10 are kept here.
     #[n(6)]
     pub recent_refunds: Vec<u32>,
+    /// The currency that the platform got [`ApplicationFee::amount`] in (direct charges, and those on behalf of an
+    /// account). `None`: it got just what was charged, in that currency.
+    #[n(7)]
+    pub earned_currency: Option<Currency>,
 }
 
 /// A failed charge that a later attempt superseded. Its id keeps pointing at its flow; the slot leads here.

@@ -11,12 +11,13 @@ use super::draft::{Draft, RowSpec, out_of_range, source};
 use super::event::EventKind;
 use super::payment::text_key;
 use super::record::{
-    FeeRefundPart, FlowRecord, IntentStatus, Record, RecordKey, RefundReason, RefundRecord, ReversalPart, Row, RowKind,
-    Slot,
+    FeeOf, FeeRefundPart, FlowRecord, IntentStatus, Record, RecordKey, RefundReason, RefundRecord, ReversalPart, Row,
+    RowConversion, RowKind, Slot,
 };
 use super::seal::{Sealed, Texts};
 use super::settle::{scale, slot_of};
 use crate::ledger::{AccountNo, House, SourceType};
+use crate::primitives::currency::Currency;
 use crate::primitives::id::{ObjectId, ObjectKind};
 use crate::primitives::money::Money;
 use crate::primitives::share::proportional_half_up;
@@ -42,9 +43,15 @@ pub struct Asked {
 /// # Errors
 /// A refusal, or a missing fact.
 pub fn create(facts: &dyn Facts, ctx: &Context<'_>, request: &Request, asked: Asked) -> Result<Outcome, Halt> {
+    if asked.target.kind == ObjectKind::Payment {
+        return super::transfer::give_back(facts, ctx, request, asked);
+    }
     let mut draft = Draft::new(facts, ctx);
     let key = RecordKey::head(asked.target.birth);
     let mut flow = refundable_flow(facts, ctx, request.acting, &asked.target)?;
+    if flow.intent.as_ref().is_some_and(|i| i.without_object && i.status == IntentStatus::RequiresCapture) {
+        return super::charge::refund_authorization(facts, ctx, request, flow, asked);
+    }
     let (amount, attempt) = check(&flow, &asked)?;
 
     let charge = flow.charge.as_mut().ok_or_else(out_of_range)?;
@@ -74,7 +81,7 @@ pub fn create(facts: &dyn Facts, ctx: &Context<'_>, request: &Request, asked: As
         }
     }
     if asked.refund_application_fee {
-        for slot in 0..flow.transfers.len() {
+        for slot in flow.fee_slots() {
             if let Some(part) = fee_share(&mut draft, &mut flow, slot, portion, &mut rows)? {
                 fee_refunds.push(part);
             }
@@ -287,15 +294,15 @@ fn check_covered(draft: &Draft<'_>, account: AccountNo, lost: Money, on: Day) ->
     Err(Refusal::new(message).code("balance_insufficient").into())
 }
 
-/// The proportional refund of one transfer's application fee.
+/// The proportional refund of one application fee.
 fn fee_share(
     draft: &mut Draft<'_>,
     flow: &mut FlowRecord,
-    slot: usize,
+    slot: u16,
     portion: Portion,
     rows: &mut Vec<Row>,
 ) -> Result<Option<FeeRefundPart>, Halt> {
-    let Some(fee) = &flow.transfers[slot].fee else { return Ok(None) };
+    let Some(FeeOf { fee, .. }) = flow.fee(slot) else { return Ok(None) };
     let minor = portion.of(fee.amount, fee.amount - fee.amount_refunded);
     if minor == 0 {
         return Ok(None);
@@ -303,23 +310,23 @@ fn fee_share(
     refund_fee(draft, flow, slot, minor, rows).map(Some)
 }
 
-/// Gives `minor` of an application fee back: out of the platform's balance, in the currency that it came in.
+/// Gives `minor` of an application fee back: out of the platform's balance, in the currency that it came in. What it
+/// came in after a conversion goes back at the base rate of the day.
 ///
 /// # Errors
-/// Amounts out of range.
+/// No exchange rate, or amounts out of range.
 pub fn refund_fee(
     draft: &mut Draft<'_>,
     flow: &mut FlowRecord,
-    slot: usize,
+    slot: u16,
     minor: i64,
     rows: &mut Vec<Row>,
 ) -> Result<FeeRefundPart, Halt> {
-    let number = slot_of(slot)?;
     let rate = fee_rate(flow, slot);
-    let (owner, birth) = (flow.owner, flow.made.seq);
-    let transfer = flow.transfers.get_mut(slot).ok_or_else(out_of_range)?;
-    let on = still_pending(draft, transfer.available_on);
-    let (destination, fee) = (transfer.destination, transfer.fee.as_mut().ok_or_else(out_of_range)?);
+    let birth = flow.made.seq;
+    let FeeOf { payer, available_on, .. } = flow.fee(slot).ok_or_else(out_of_range)?;
+    let on = still_pending(draft, available_on);
+    let fee = flow.fee_mut(slot).ok_or_else(out_of_range)?;
     let left = fee.charged - fee.charged_refunded;
     let complete = fee.amount_refunded.checked_add(minor).ok_or_else(out_of_range)? == fee.amount;
     let returned = match rate {
@@ -330,29 +337,33 @@ pub fn refund_fee(
     fee.amount_refunded += minor;
     fee.charged_refunded = fee.charged_refunded.checked_add(returned).ok_or_else(out_of_range)?;
     let back = Money::new(returned, fee.charged_currency);
+    let (taken, conversion) = match fee.earned_currency {
+        None => (negative(back)?, None),
+        Some(earned) => take_presented(draft, Money::new(minor, fee.currency), earned, back)?,
+    };
     let part = FeeRefundPart {
-        transfer: number,
-        account: destination,
+        transfer: slot,
+        account: payer,
         amount: minor,
         currency: fee.currency,
         returned,
-        returned_currency: fee.charged_currency,
+        returned_currency: back.currency(),
     };
     // The source of these rows is the fee itself, not its refund [rec, section 4.2].
-    let of_fee = source(ObjectKind::ApplicationFee, RecordKey::head(birth), number);
+    let of_fee = source(ObjectKind::ApplicationFee, RecordKey::head(birth), slot);
     rows.push(draft.row(RowSpec {
-        account: owner,
+        account: AccountNo::PLATFORM,
         kind: RowKind::ApplicationFeeRefund,
-        gross: negative(back)?,
+        gross: taken,
         processing_fee: 0,
         application_fee: 0,
         source: of_fee,
         available_on: on,
         source_type: SourceType::Card,
-        conversion: None,
+        conversion,
     })?);
     rows.push(draft.row(RowSpec {
-        account: destination,
+        account: payer,
         kind: RowKind::FeeAdjustment,
         gross: back,
         processing_fee: 0,
@@ -365,13 +376,33 @@ pub fn refund_fee(
     Ok(part)
 }
 
+/// What the platform loses of a fee that it earned in presentment currency, and the exchange to what its payer gets
+/// back. Its row shows the base rate of the day between the two, also where it itself exchanges nothing.
+fn take_presented(
+    draft: &mut Draft<'_>,
+    part: Money,
+    earned: Currency,
+    back: Money,
+) -> Result<(Money, Option<RowConversion>), Halt> {
+    if back.currency() != part.currency() {
+        draft.house(House::Fx, part);
+        draft.house(House::Fx, negative(back)?);
+    }
+    let lost = negative(part)?;
+    if earned != part.currency() {
+        let converted = draft.convert_back(lost, earned)?;
+        return Ok((converted.target, Some(converted.row)));
+    }
+    let shown = if back.currency() == part.currency() { None } else { Some(draft.shown(lost, back.currency())?) };
+    Ok((lost, shown))
+}
+
 /// The rate at which an application fee was taken, where it was converted.
-fn fee_rate(flow: &FlowRecord, slot: usize) -> Option<Decimal> {
-    let number = u16::try_from(slot).ok()?;
+fn fee_rate(flow: &FlowRecord, slot: u16) -> Option<Decimal> {
     let rate_of = |kind: RowKind, matches_slot: bool| {
         flow.rows
             .iter()
-            .find(|row| row.kind == kind && (!matches_slot || row.source.slot == number))
+            .find(|row| row.kind == kind && (!matches_slot || row.source.slot == slot))
             .and_then(|row| row.conversion.as_ref())
             .map(|conversion| conversion.rate)
     };
@@ -396,7 +427,11 @@ pub fn tell_parts(
         draft.event(part.destination, EventKind::RefundCreated, at.id(ObjectKind::PaymentRefund, part.transfer));
     }
     for part in fee_refunds {
-        draft.event(owner, EventKind::ApplicationFeeRefunded, flow.id(ObjectKind::ApplicationFee, part.transfer));
+        draft.event(
+            AccountNo::PLATFORM,
+            EventKind::ApplicationFeeRefunded,
+            flow.id(ObjectKind::ApplicationFee, part.transfer),
+        );
     }
 }
 

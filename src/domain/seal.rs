@@ -136,6 +136,11 @@ impl TextPatch {
         self.0.push((path.into(), Some(text.into())));
     }
 
+    /// What a path is set to.
+    pub fn get(&self, path: &str) -> Option<&str> {
+        self.0.iter().rev().find(|(have, _)| have == path).and_then(|(_, text)| text.as_deref())
+    }
+
     /// Removes a path and all below it.
     pub fn clear(&mut self, path: impl Into<String>) {
         self.0.push((path.into(), None));

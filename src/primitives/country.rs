@@ -70,6 +70,22 @@ impl Country {
         matches!(&self.0, b"AE" | b"AU" | b"IN" | b"JP" | b"MY" | b"NZ" | b"TH" | b"US")
     }
 
+    /// Whether two accounts are in one region: that of Europe (European Economic Area, United Kingdom, Switzerland, and
+    /// Gibraltar), else the country itself.
+    pub fn is_near(self, other: Country) -> bool {
+        self == other || (self.is_in_europe() && other.is_in_europe())
+    }
+
+    fn is_in_europe(self) -> bool {
+        #[rustfmt::skip]
+        const EUROPE: [&[u8; 2]; 33] = [
+            b"AT", b"BE", b"BG", b"CH", b"CY", b"CZ", b"DE", b"DK", b"EE", b"ES", b"FI", b"FR", b"GB", b"GI", b"GR",
+            b"HR", b"HU", b"IE", b"IS", b"IT", b"LI", b"LT", b"LU", b"LV", b"MT", b"NL", b"NO", b"PL", b"PT", b"RO",
+            b"SE", b"SI", b"SK",
+        ];
+        EUROPE.contains(&&self.0)
+    }
+
     /// Every country with a default currency, in the order of the codes.
     pub fn with_accounts() -> impl ExactSizeIterator<Item = Country> {
         ROWS.iter().map(|row| row.country)

@@ -50,7 +50,7 @@ pub fn decide_again(plain: &mut Plain, vault: &KeyVault, payload: &[u8]) {
 }
 
 /// The number of every kind of command, and how many there are: a new kind does not compile until it is told of here.
-pub const KINDS: usize = 36;
+pub const KINDS: usize = 39;
 
 fn kind(command: &Command) -> usize {
     match command {
@@ -90,6 +90,9 @@ fn kind(command: &Command) -> usize {
         Command::PutTables(_) => 33,
         Command::Due(_) => 34,
         Command::FoundPlatform { .. } => 35,
+        Command::CreateCharge(_) => 36,
+        Command::CaptureCharge { .. } => 37,
+        Command::DebitAccount { .. } => 38,
     }
 }
 
@@ -166,8 +169,10 @@ impl Story {
         let rule = story.ask(Command::CreateSplitRule { name: "cart".to_owned(), shares }).seq;
         for turn in 0..turns {
             story.payments(us, de, customer, method, rule, i64::from(turn));
+            story.charge_models(us, de);
             story.transfers(us, de);
             story.advance_days(4);
+            story.debits(us);
             story.payouts(us);
         }
         story.repair(us);
@@ -220,7 +225,7 @@ impl Story {
         let texts = [("metadata[order]", "o-1"), ("description", "Two chairs")];
         let paid = self.ask_with(P, intent(10_000 + turn, USD, to(us, 1_230)), &texts, Some(1 + 4 * turn as u8)).seq;
         let charge = RecordKey::head(paid).id(ObjectKind::Charge, 0);
-        self.ask_with(P, Command::UpdateCharge { charge }, &[("description", "Two red chairs")], None);
+        self.ask_with(P, Command::UpdateCharge { charge, customer: None }, &[("description", "Two red chairs")], None);
         let refunded =
             match self.ask_with(P, refund(paid, Some(2_500), true, true), &[], Some(2 + 4 * turn as u8)).reply {
                 Reply::Object(id) => id,
@@ -273,6 +278,49 @@ impl Story {
         self.ask(Command::CancelIntent { intent: canceled, reason: None });
         // Never captured: it expires.
         self.ask(intent(901, USD, held));
+    }
+
+    /// Direct charges, charges on behalf of an account, and charges without a payment intent.
+    fn charge_models(&mut self, us: AccountNo, de: AccountNo) {
+        let fee = |input: &mut IntentInput| input.application_fee = Some(Some(321));
+        // In the account's own currency, and converted: the platform earns dollars either way.
+        self.ask_with(us, intent(6_001, USD, fee), &[], None);
+        let direct = self.ask_with(de, intent(6_003, USD, fee), &[], None).seq;
+        self.ask_with(de, refund(direct, Some(2_000), false, true), &[], None);
+        let behalf = self
+            .ask(intent(8_008, USD, |input| {
+                input.on_behalf_of = Some(de);
+                input.destination = Some(de);
+                input.application_fee = Some(Some(555));
+            }))
+            .seq;
+        self.ask(refund(behalf, None, true, true));
+        let held = |input: &mut IntentInput| input.capture_method = Some(CaptureMethod::Manual);
+        for (capture, amount) in [(true, 7_100), (false, 7_200)] {
+            let Command::CreateIntent(input) = intent(amount, USD, held) else { unreachable!("it makes one") };
+            let charge = self.made(Command::CreateCharge(input));
+            let part =
+                Command::CaptureCharge { charge, amount: Some(6_000), application_fee: None, transfer_amount: None };
+            let release = Command::CreateRefund {
+                target: charge,
+                amount: None,
+                reason: None,
+                reverse_transfer: false,
+                refund_application_fee: false,
+            };
+            self.ask(if capture { part } else { release });
+        }
+    }
+
+    fn debits(&mut self, us: AccountNo) {
+        let target = self.made(Command::DebitAccount { account: us, amount: 300, currency: USD });
+        self.ask(Command::CreateRefund {
+            target,
+            amount: Some(100),
+            reason: None,
+            reverse_transfer: false,
+            refund_application_fee: false,
+        });
     }
 
     fn transfers(&mut self, us: AccountNo, de: AccountNo) {

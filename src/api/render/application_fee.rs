@@ -40,11 +40,23 @@ struct FeeSource {
 /// [`Stop`].
 pub fn render<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered<S::Out> {
     let flow = view.flow(id.birth)?;
-    let of = flow.transfers.get(usize::from(id.slot)).ok_or(Stop::Gone)?;
-    let fee = of.fee.as_ref().ok_or(Stop::Gone)?;
+    let of = flow.fee(id.slot).ok_or(Stop::Gone)?;
+    let fee = of.fee;
     let key = RecordKey::head(id.birth);
-    let charge = view.id(&key.id(ObjectKind::Payment, id.slot));
-    let newest = [fee.recent_refunds.as_slice(), &of.recent_reversals, &flow.recent_refunds];
+    // A destination's payment paid it, or the charge itself.
+    let (paid_by, origin, reversals): (ObjectId, Option<ObjectId>, &[u32]) = match flow.direct_fee {
+        Some(_) => {
+            let attempt = flow.charge.as_ref().ok_or(Stop::Gone)?.attempt;
+            (key.id(ObjectKind::Charge, attempt), None, &[])
+        }
+        None => {
+            let from = flow.transfers.get(usize::from(id.slot)).ok_or(Stop::Gone)?;
+            let origin = transfer::source_charge(id.birth, flow, from);
+            (key.id(ObjectKind::Payment, id.slot), origin, &from.recent_reversals)
+        }
+    };
+    let charge = view.id(&paid_by);
+    let newest = [fee.recent_refunds.as_slice(), reversals, &flow.recent_refunds];
     let refunds = newest_children(view, id.birth, &newest, |key, record| {
         let hit = match record {
             Record::FeeRefund(refund) => refund.part.transfer == id.slot,
@@ -61,7 +73,7 @@ pub fn render<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered<S::O
     sink.put(&ApplicationFee {
         id: own_id,
         object: "application_fee",
-        account: view.account_id(of.destination),
+        account: view.account_id(of.payer),
         amount: fee.amount,
         amount_refunded: fee.amount_refunded,
         application: view.application(),
@@ -71,7 +83,7 @@ pub fn render<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered<S::O
         currency: fee.currency.code(),
         fee_source: FeeSource { charge, r#type: "charge" },
         livemode: false,
-        originating_transaction: transfer::source_charge(id.birth, flow, of).map(|charge| view.id(&charge)),
+        originating_transaction: origin.map(|charge| view.id(&charge)),
         refunded: fee.amount_refunded == fee.amount,
         refunds: Embedded::new(refunds, shown < fee.amount_refunded, url),
     })

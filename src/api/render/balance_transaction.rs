@@ -54,6 +54,7 @@ pub fn kind(kind: RowKind) -> (&'static str, &'static str) {
         RowKind::PayoutCancel => ("payout_cancel", "payout_reversal"),
         RowKind::PayoutFailure => ("payout_failure", "payout_reversal"),
         RowKind::Adjustment => ("adjustment", "other_adjustment"),
+        RowKind::ProcessingFee => ("stripe_fee", "fee"),
     }
 }
 
@@ -106,6 +107,10 @@ fn description<'a>(view: &View<'a>, row: &Row) -> Rendered<Option<std::borrow::C
                 _ => None,
             });
         }
+        RowKind::ProcessingFee => {
+            let charge = view.id(&row.source.id());
+            return Ok(Some(std::borrow::Cow::Owned(format!("Processing fees for {}", charge.as_str()))));
+        }
         RowKind::Payment | RowKind::Transfer => return Ok(None),
         RowKind::ApplicationFee => "Application fee",
         RowKind::PaymentRefund => "REFUND FOR PAYMENT",
@@ -124,7 +129,7 @@ fn charge_description(view: &View<'_>, row: &Row) -> Rendered<Option<String>> {
     let Some(charge) = &flow.charge else { return Ok(None) };
     let found = charge::find(view, birth, charge.attempt)?;
     let texts = view.texts(&found.flow.private);
-    let words = Words::new(&texts, if found.flow.charge_text_split { "ch." } else { "pi." });
+    let words = Words::new(&texts, found.flow.charge_texts());
     Ok(words.get("description").map(str::to_owned))
 }
 
@@ -155,7 +160,7 @@ pub fn render<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered<S::O
         net: row.net(),
         reporting_category,
         source: match row.kind {
-            RowKind::Adjustment => None,
+            RowKind::Adjustment | RowKind::ProcessingFee => None,
             _ => Some(view.id(&row.source.id())),
         },
         status: if available { "available" } else { "pending" },
@@ -165,5 +170,7 @@ pub fn render<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered<S::O
 
 /// Whether a row's source is this object: what `source=` filters by.
 pub fn has_source(row: &Row, source: &ObjectId) -> bool {
-    row.kind != RowKind::Adjustment && row.source.id() == *source && source.kind != ObjectKind::BalanceTransaction
+    !matches!(row.kind, RowKind::Adjustment | RowKind::ProcessingFee)
+        && row.source.id() == *source
+        && source.kind != ObjectKind::BalanceTransaction
 }

@@ -1,11 +1,11 @@
-//! `card`: inside a token.
+//! `card`: inside a token, and as the source of a charge.
 
 use serde::Serialize;
 
 use super::super::secrets::hex;
 use super::super::view::{Id, View};
 use super::payment_method::{Last4, check, funding};
-use super::{Hash, Words};
+use super::{BillingDetails, Hash, Words};
 use crate::domain::record::{Brand, Card as CardRecord};
 use crate::primitives::id::{ObjectId, ObjectKind};
 
@@ -32,7 +32,7 @@ pub struct Card<'a> {
     fingerprint: String,
     funding: &'static str,
     last4: Last4,
-    metadata: Hash<'a>,
+    metadata: Option<Hash<'a>>,
     name: Option<&'a str>,
     networks: Networks,
     regulated_status: &'static str,
@@ -57,18 +57,48 @@ fn brand(brand: Brand) -> &'static str {
     }
 }
 
+/// A card that was charged without a payment intent, with its holder's name and address.
+pub fn charged<'a>(view: &View<'_>, id: &ObjectId, card: &CardRecord, holder: &BillingDetails<'a>) -> Card<'a> {
+    let address = holder.address;
+    Card {
+        address_city: address.city,
+        address_country: address.country,
+        address_line1: address.line1,
+        address_line2: address.line2,
+        address_state: address.state,
+        address_zip: address.postal_code,
+        name: holder.name,
+        ..of(view.id(id), card)
+    }
+}
+
 /// A card inside a token.
 pub fn in_token<'a>(view: &View<'_>, token: &ObjectId, card: &CardRecord, words: Words<'a>) -> Card<'a> {
     Card {
-        id: view.id(&ObjectId { kind: ObjectKind::Card, ..*token }),
-        object: "card",
         address_city: words.get("address_city"),
         address_country: words.get("address_country"),
         address_line1: words.get("address_line1"),
-        address_line1_check: None,
         address_line2: words.get("address_line2"),
         address_state: words.get("address_state"),
         address_zip: words.get("address_zip"),
+        metadata: Some(words.metadata()),
+        name: words.get("name"),
+        ..of(view.id(&ObjectId { kind: ObjectKind::Card, ..*token }), card)
+    }
+}
+
+/// What the card itself tells.
+fn of<'a>(id: Id, card: &CardRecord) -> Card<'a> {
+    Card {
+        id,
+        object: "card",
+        address_city: None,
+        address_country: None,
+        address_line1: None,
+        address_line1_check: None,
+        address_line2: None,
+        address_state: None,
+        address_zip: None,
         address_zip_check: None,
         allow_redisplay: "unspecified",
         brand: brand(card.brand),
@@ -80,8 +110,8 @@ pub fn in_token<'a>(view: &View<'_>, token: &ObjectId, card: &CardRecord, words:
         fingerprint: hex(&card.fingerprint),
         funding: funding(card.funding),
         last4: Last4(card.last4),
-        metadata: words.metadata(),
-        name: words.get("name"),
+        metadata: None,
+        name: None,
         networks: Networks { preferred: None },
         regulated_status: "unregulated",
         tokenization_method: None,

@@ -3,12 +3,14 @@
 use serde::Serialize;
 
 use super::super::secrets::hex;
-use super::super::view::{Id, Stop, View};
+use super::super::view::{Id, Stop, View, account_id};
+use super::account;
+use super::card::{self, Card};
 use super::payment_intent::{self, Group};
 use super::payment_method::{self, Checks, Last4, brand, checks, funding};
-use super::{BillingDetails, Hash, Rendered, Shipping, Sink, Words, attempt_key, decline, row_among};
+use super::{BillingDetails, Hash, Rendered, Shipping, Sink, ToTree, Words, attempt_key, decline, row_among};
 use crate::domain::record::{
-    Charge as ChargeRecord, FlowRecord, Record, RecordKey, RowSource, Split, Transfer, TransferSource,
+    Charge as ChargeRecord, FlowRecord, Record, RecordKey, RowSource, Slot, Split, Transfer, TransferSource,
 };
 use crate::domain::seal::Sealed;
 use crate::ledger::AccountNo;
@@ -59,7 +61,7 @@ struct Charge<'a> {
     refunded: bool,
     review: Option<&'static str>,
     shipping: Option<Shipping<'a>>,
-    source: Option<&'static str>,
+    source: Option<Source<'a>>,
     source_transfer: Option<Id>,
     statement_descriptor: Option<&'a str>,
     statement_descriptor_suffix: Option<&'a str>,
@@ -68,6 +70,14 @@ struct Charge<'a> {
     transfer: Option<Id>,
     transfer_data: Option<TransferData>,
     transfer_group: Option<Group<'a>>,
+}
+
+/// What was charged, as it was before payment intents: shown where there is none.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Source<'a> {
+    Card(Box<Card<'a>>),
+    Account(Box<serde_json::Value>),
 }
 
 #[derive(Serialize)]
@@ -215,7 +225,7 @@ fn destination_transfer(flow: &FlowRecord) -> Option<(u16, &Transfer)> {
             let place = flow.transfers.iter().position(|transfer| transfer.source == TransferSource::OwnCharge)?;
             Some((u16::try_from(place).ok()?, flow.transfers.get(place)?))
         }
-        Split::Keep | Split::Rule(_) => None,
+        Split::Keep | Split::Rule(_) | Split::Direct(_) => None,
     }
 }
 
@@ -236,16 +246,24 @@ pub fn render_card<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered
     };
     let transfer = if superseded || charge.failure.is_some() { None } else { destination_transfer(flow) };
     let slot_id = |kind, slot| view.id(&key.id(kind, slot));
-    let fee = transfer.and_then(|(slot, transfer)| Some((slot, transfer.fee.as_ref()?)));
+    let fee_slot = transfer.map_or(Slot::MAIN, |(slot, _)| slot);
+    let fee = if superseded { None } else { flow.fee(fee_slot).map(|of| of.fee) };
     let (destination, transfer_amount, asked_fee) = match flow.intent.as_ref().map(|intent| &intent.split) {
         Some(Split::Destination { account, application_fee }) => (Some(*account), None, *application_fee),
         Some(Split::DestinationAmount { account, amount }) => (Some(*account), Some(*amount), None),
+        Some(Split::Direct(fee)) => (None, None, Some(*fee)),
         Some(Split::Keep | Split::Rule(_)) | None => (None, None, None),
     };
     let source = RowSource { kind: ObjectKind::Charge, key, slot: charge.attempt };
     let failure = charge.failure.map(|failure| failure.recipe);
     let failed = failure.map(decline::words);
     let capture_before = flow.intent.as_ref().and_then(|intent| intent.capture_before);
+    let on_behalf_of = flow.intent.as_ref().and_then(|intent| intent.on_behalf_of);
+    let card = flow.shown_intent().is_none().then(|| {
+        let id = ObjectId { kind: ObjectKind::Card, ..charge.method.id() };
+        let billing = method.as_ref().map(payment_method::Source::billing).unwrap_or_default();
+        Source::Card(Box::new(card::charged(view, &id, &charge.card, &billing)))
+    });
     sink.put(&Charge {
         id: view.id(id),
         object: "charge",
@@ -253,11 +271,14 @@ pub fn render_card<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered
         amount_captured: charge.amount_captured,
         amount_refunded: charge.amount_refunded,
         application: (!owner.is_platform()).then(|| view.application()),
-        application_fee: fee.map(|(slot, _)| slot_id(ObjectKind::ApplicationFee, slot)),
-        application_fee_amount: fee.map(|(_, fee)| fee.amount).or(asked_fee),
+        application_fee: fee.map(|_| slot_id(ObjectKind::ApplicationFee, fee_slot)),
+        application_fee_amount: fee.map(|fee| fee.amount).or(asked_fee),
         balance_transaction: row_among(view, key, &flow.rows, &source),
         billing_details: method.as_ref().map(payment_method::Source::billing).unwrap_or_default(),
-        calculated_statement_descriptor: words.get("statement_descriptor"),
+        calculated_statement_descriptor: words
+            .get("statement_descriptor")
+            .or_else(|| words.get("calculated_statement_descriptor"))
+            .or_else(|| words.get("statement_descriptor_suffix")),
         captured: charge.captured,
         created: charge.made.at.seconds(),
         currency: charge.currency.code(),
@@ -272,10 +293,10 @@ pub fn render_card<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered
         fraud_details: FraudDetails { user_report: words.inside("fraud_details", "user_report") },
         livemode: false,
         metadata: words.metadata(),
-        on_behalf_of: None,
+        on_behalf_of: on_behalf_of.map(|account| view.account_id(account)),
         outcome: decline::outcome(failure),
         paid: failure.is_none(),
-        payment_intent: flow.intent.is_some().then(|| payment_intent::id_of(view, id.birth)),
+        payment_intent: flow.shown_intent().is_some().then(|| payment_intent::id_of(view, id.birth)),
         payment_method: Some(view.method_id(&charge.method)),
         payment_method_details: card_details(charge, if superseded { None } else { capture_before }),
         receipt_email: words.get("receipt_email"),
@@ -286,7 +307,7 @@ pub fn render_card<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered
             && if charge.captured { charge.refundable() == 0 } else { charge.amount_refunded == charge.amount },
         review: None,
         shipping: words.shipping(),
-        source: None,
+        source: card,
         source_transfer: None,
         statement_descriptor: words.get("statement_descriptor"),
         statement_descriptor_suffix: words.get("statement_descriptor_suffix"),
@@ -296,6 +317,15 @@ pub fn render_card<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered
             .map(|account| TransferData { amount: transfer_amount, destination: view.account_id(account) }),
         transfer_group: if superseded { None } else { payment_intent::group(view, id.birth, flow, words) },
     })
+}
+
+/// The account whose balance was charged, unless it is gone.
+fn debited<'a>(view: &View<'_>, account: AccountNo) -> Rendered<Option<Source<'a>>> {
+    match account::render(view, &account_id(account), ToTree) {
+        Ok(object) => Ok(Some(Source::Account(Box::new(object)))),
+        Err(Stop::Gone) => Ok(None),
+        Err(stop) => Err(stop),
+    }
 }
 
 /// The payment of a `py_` id: what the destination of a transfer sees.
@@ -349,7 +379,7 @@ pub fn render_payment<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rende
         refunded: transfer.amount_reversed == transfer.amount,
         review: None,
         shipping: None,
-        source: None,
+        source: if transfer.destination.is_platform() { debited(view, flow.owner)? } else { None },
         source_transfer: Some(view.id(&key.id(ObjectKind::Transfer, id.slot))),
         statement_descriptor: None,
         statement_descriptor_suffix: None,

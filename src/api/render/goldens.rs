@@ -95,6 +95,8 @@ fn flow() -> FlowRecord {
             method_types: Vec::new(),
             setup_future_usage: None,
             capture_before: None,
+            on_behalf_of: None,
+            without_object: false,
         }),
         charge: Some(Charge {
             made: made(),
@@ -130,6 +132,7 @@ fn flow() -> FlowRecord {
                 charged_currency: Currency::USD,
                 charged_refunded: 0,
                 recent_refunds: Vec::new(),
+                earned_currency: None,
             }),
             source_type: SourceType::Card,
             recent_reversals: Vec::new(),
@@ -151,6 +154,7 @@ fn flow() -> FlowRecord {
             ("pi.shipping[address][city]", "Delft"),
         ]),
         charge_text_split: false,
+        direct_fee: None,
     }
 }
 

@@ -152,6 +152,11 @@ pub fn owner(view: &View<'_>, id: &ObjectId) -> Rendered<AccountNo> {
         ObjectKind::Payment => {
             view.flow(id.birth)?.transfers.get(slot).map(|transfer| transfer.destination).ok_or(Stop::Gone)
         }
+        // Also those of charges that are an account's own.
+        ObjectKind::ApplicationFee | ObjectKind::FeeRefund => {
+            view.record(RecordKey::of(id))?;
+            Ok(AccountNo::PLATFORM)
+        }
         ObjectKind::PaymentRefund => Ok(reversal::find(view, id)?.part.destination),
         ObjectKind::BalanceTransaction => {
             view.record(RecordKey::of(id))?.rows().get(slot).map(|row| row.account).ok_or(Stop::Gone)

@@ -135,14 +135,19 @@ impl Serialize for Group<'_> {
     }
 }
 
-/// The transfer group of a payment: given, or made as soon as something was transferred of its charge.
+/// The transfer group of a payment: given, or made as soon as something was transferred of its charge, by the id of its
+/// intent or (where the API knows none) its charge.
 pub fn group<'a>(view: &View<'_>, birth: u64, flow: &FlowRecord, words: Words<'a>) -> Option<Group<'a>> {
     if let Some(given) = words.get("transfer_group") {
         return Some(Group::Given(given));
     }
     let transferred = flow.charge.as_ref().is_some_and(|charge| charge.transferred > 0);
-    let made = flow.intent.is_some() && (transferred || !flow.transfers.is_empty());
-    made.then(|| Group::Made(id_of(view, birth)))
+    if !transferred && flow.transfers.is_empty() {
+        return None;
+    }
+    let charge = || flow.charge.as_ref().map(|charge| RecordKey::head(birth).id(ObjectKind::Charge, charge.attempt));
+    let of = if flow.shown_intent().is_some() { Some(id_of(view, birth)) } else { charge().map(|id| view.id(&id)) };
+    of.map(Group::Made)
 }
 
 /// The id of a flow's intent.
@@ -192,7 +197,7 @@ fn transfer_data<'a>(view: &View<'_>, intent: &Intent, words: Words<'a>) -> Opti
     let (account, amount) = match intent.split {
         Split::Destination { account, .. } => (account, None),
         Split::DestinationAmount { account, amount } => (account, Some(amount)),
-        Split::Keep | Split::Rule(_) => return None,
+        Split::Keep | Split::Rule(_) | Split::Direct(_) => return None,
     };
     Some(TransferData {
         amount,
@@ -208,7 +213,7 @@ fn transfer_data<'a>(view: &View<'_>, intent: &Intent, words: Words<'a>) -> Opti
 /// [`Stop`].
 pub fn render<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered<S::Out> {
     let flow = view.flow(id.birth)?;
-    let intent = flow.intent.as_ref().ok_or(Stop::Gone)?;
+    let intent = flow.shown_intent().ok_or(Stop::Gone)?;
     let key = RecordKey::head(id.birth);
     let texts = view.texts(&flow.private);
     let words = Words::new(&texts, "pi.");
@@ -226,6 +231,7 @@ pub fn render<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered<S::O
     });
     let (application_fee_amount, split_rule) = match intent.split {
         Split::Destination { application_fee, .. } => (application_fee, None),
+        Split::Direct(fee) => (Some(fee), None),
         Split::Rule(birth) => (None, Some(view.id(&RecordKey::head(birth).id(ObjectKind::Split, Slot::MAIN)))),
         Split::Keep | Split::DestinationAmount { .. } => (None, None),
     };
@@ -261,7 +267,7 @@ pub fn render<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered<S::O
         managed_payments: None,
         metadata: words.metadata(),
         next_action: None,
-        on_behalf_of: None,
+        on_behalf_of: intent.on_behalf_of.map(|account| view.account_id(account)),
         payment_method: intent.method.map(|method| view.method_id(&method)),
         payment_method_configuration_details: None,
         payment_method_options: MethodOptions {

@@ -96,7 +96,7 @@ pub fn render_card<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered
             r#type: "card",
         }),
         metadata: Words::new(&texts, "").metadata(),
-        payment_intent: of.flow.intent.is_some().then(|| payment_intent::id_of(view, id.birth)),
+        payment_intent: of.flow.shown_intent().is_some().then(|| payment_intent::id_of(view, id.birth)),
         payment_method: Some(view.method_id(&of.charge.method)),
         reason: refund.reason.map(reason),
         receipt_number: None,
@@ -116,7 +116,8 @@ pub fn render_card<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered
 pub fn render_payment<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered<S::Out> {
     let key = RecordKey::of(id);
     let found = reversal::find(view, id)?;
-    let texts = Texts::default();
+    // Only what a platform gives back itself can have words of its own.
+    let texts = if found.by_refund { Texts::default() } else { view.texts(found.private) };
     sink.put(&Refund {
         id: view.id(id),
         object: "refund",
@@ -128,7 +129,7 @@ pub fn render_payment<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rende
         customer: None,
         customer_account: None,
         destination_details: None,
-        metadata: Words::new(&texts, "").metadata(),
+        metadata: Words::new(&texts, "pyr.").metadata(),
         payment_intent: None,
         payment_method: None,
         reason: None,

@@ -80,8 +80,10 @@ pub fn render<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered<S::O
     };
     let transfer_group = words.get("transfer_group").map(Group::Given).or_else(|| match &group_texts {
         GroupTexts::None => None,
-        GroupTexts::Own => payment_intent::group(view, id.birth, flow, payment),
-        GroupTexts::Of(birth, of, texts) => payment_intent::group(view, *birth, of, Words::new(texts, "pi.")),
+        GroupTexts::Own => payment_intent::group(view, id.birth, flow, Words::new(&texts, flow.charge_texts())),
+        GroupTexts::Of(birth, of, texts) => {
+            payment_intent::group(view, *birth, of, Words::new(texts, of.charge_texts()))
+        }
     });
     let newest = [transfer.recent_reversals.as_slice(), &flow.recent_refunds];
     let reversals = newest_children(view, id.birth, &newest, |key, record| {

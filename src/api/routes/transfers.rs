@@ -88,7 +88,7 @@ fn in_group(view: &View<'_>, id: &ObjectId, group: &str) -> Rendered<bool> {
         TransferSource::Charge { birth, .. } => (birth, view.flow(birth)?),
     };
     let texts = view.texts(&of.private);
-    Ok(payment_intent::group(view, birth, of, Words::new(&texts, "pi.")).is_some_and(|own| own.is(group)))
+    Ok(payment_intent::group(view, birth, of, Words::new(&texts, of.charge_texts())).is_some_and(|own| own.is(group)))
 }
 
 /// GET /v1/transfers
