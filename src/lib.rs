@@ -7,6 +7,7 @@
 //! - [`domain`] what may happen to money, as pure decisions
 //! - [`engine`] order, durability, recovery; alone knows actix, sled and fjall
 //! - [`api`] the wire
+//! - [`web`] pages for payers' browsers
 //! - [`simulation`] traffic, in process and over HTTP
 //! - [`cli`] wiring
 
@@ -17,3 +18,4 @@ pub mod engine;
 pub mod ledger;
 pub mod primitives;
 pub mod simulation;
+pub mod web;

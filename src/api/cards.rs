@@ -105,8 +105,7 @@ const fn us(number: &'static str, names: &'static [&'static str], recipe: Recipe
     row(number, names, Visa, Credit, "US", recipe)
 }
 
-/// Section 13 of the reference. Disputes, late refunds and hosted authentication come with their issues: until then
-/// such cards succeed, or demand what cannot be given yet.
+/// Section 13 of the reference. Disputes and late refunds come with their issues: until then such cards succeed.
 static CARDS: &[TestCard] = &[
     us("4242424242424242", &["visa", "us"], Recipe::Succeed),
     row("4000056655665556", &["visa_debit"], Visa, Debit, "US", Recipe::Succeed),
@@ -114,7 +113,14 @@ static CARDS: &[TestCard] = &[
     row("2223003122003222", &[], Mastercard, Credit, "US", Recipe::Succeed),
     row("5200828282828210", &["mastercard_debit"], Mastercard, Debit, "US", Recipe::Succeed),
     row("5105105105105100", &["mastercard_prepaid"], Mastercard, Prepaid, "US", Recipe::Succeed),
-    row("378282246310005", &["amex", "amex_threeDSecureNotSupported"], Amex, Credit, "US", Recipe::Succeed),
+    row(
+        "378282246310005",
+        &["amex", "amex_threeDSecureNotSupported"],
+        Amex,
+        Credit,
+        "US",
+        Recipe::AuthenticationUnsupported,
+    ),
     row("371449635398431", &[], Amex, Credit, "US", Recipe::Succeed),
     row("6011111111111117", &["discover"], Discover, Credit, "US", Recipe::Succeed),
     row("3056930009020004", &["diners"], Diners, Credit, "US", Recipe::Succeed),
@@ -172,15 +178,19 @@ static CARDS: &[TestCard] = &[
     ),
     us("4000000000004954", &["riskLevelHighest"], Recipe::Fraudulent),
     us("4000000000000341", &["chargeCustomerFail"], Recipe::ChargeCustomerFail),
-    us("4000002500003155", &["authenticationRequiredOnSetup"], Recipe::AuthenticationRequired),
-    us("4000002760003184", &["authenticationRequired"], Recipe::AuthenticationRequired),
-    us("4000003800000446", &["authenticationRequiredSetupForOffSession"], Recipe::AuthenticationRequired),
-    us("4000008260003178", &["authenticationRequiredChargeDeclinedInsufficientFunds"], Recipe::AuthenticationRequired),
-    us("4000000000003220", &["threeDSecure2Required"], Recipe::AuthenticationRequired),
-    us("4000008400001629", &["threeDSecureRequiredChargeDeclined"], Recipe::AuthenticationRequired),
-    us("4000008400001280", &["threeDSecureRequiredProcessingError"], Recipe::AuthenticationRequired),
-    us("4000000000003055", &["threeDSecureOptional"], Recipe::Succeed),
-    us("4000000032200000", &[], Recipe::Succeed),
+    us("4000002500003155", &["authenticationRequiredOnSetup"], Recipe::AuthenticateUnlessSetUp),
+    us("4000002760003184", &["authenticationRequired"], Recipe::AuthenticateAlways),
+    us("4000003800000446", &["authenticationRequiredSetupForOffSession"], Recipe::AuthenticateOnSession),
+    us(
+        "4000008260003178",
+        &["authenticationRequiredChargeDeclinedInsufficientFunds"],
+        Recipe::AuthenticateThenInsufficientFunds,
+    ),
+    us("4000000000003220", &["threeDSecure2Required"], Recipe::AuthenticateAlways),
+    us("4000008400001629", &["threeDSecureRequiredChargeDeclined"], Recipe::AuthenticateThenDecline),
+    us("4000008400001280", &["threeDSecureRequiredProcessingError"], Recipe::AuthenticationError),
+    us("4000000000003055", &["threeDSecureOptional"], Recipe::AuthenticateIfAsked),
+    us("4000000032200000", &[], Recipe::AuthenticateSilently),
     us("4000000000000259", &["createDispute"], Recipe::Succeed),
     us("4000000000002685", &["createDisputeProductNotReceived"], Recipe::Succeed),
     us("4000000000001976", &["createDisputeInquiry"], Recipe::Succeed),

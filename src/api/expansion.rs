@@ -153,6 +153,36 @@ pub static BALANCE_TRANSACTION: Shape = Shape {
     )],
 };
 
+static SETUP_ERROR: Shape = Shape { properties: &[Property::hash("payment_method", &[&PAYMENT_METHOD])] };
+
+/// `setup_intent`.
+pub static SETUP_INTENT: Shape = Shape {
+    properties: &[
+        Property::expandable("application", &[&APPLICATION]),
+        Property::expandable("customer", &[&CUSTOMER]),
+        Property::hash("last_setup_error", &[&SETUP_ERROR]),
+        Property::expandable("latest_attempt", &[&SETUP_ATTEMPT]),
+        Property::expandable("mandate", &[&PLAIN]),
+        Property::expandable("on_behalf_of", &[&ACCOUNT]),
+        Property::expandable("payment_method", &[&PAYMENT_METHOD]),
+        Property::expandable("single_use_mandate", &[&PLAIN]),
+    ],
+};
+
+/// `setup_attempt`.
+pub static SETUP_ATTEMPT: Shape = Shape {
+    properties: &[
+        Property::expandable("application", &[&APPLICATION]),
+        Property::expandable("customer", &[&CUSTOMER]),
+        Property::expandable("on_behalf_of", &[&ACCOUNT]),
+        Property::expandable("payment_method", &[&PAYMENT_METHOD]),
+        Property::expandable("setup_intent", &[&SETUP_INTENT]),
+    ],
+};
+
+/// An intent as the payer's side sees it.
+pub static FOR_PAYER: Shape = Shape { properties: &[Property::expandable("payment_method", &[&PLAIN])] };
+
 /// `florin.adjustment`.
 pub static ADJUSTMENT: Shape =
     Shape { properties: &[Property::expandable("balance_transactions", &[&BALANCE_TRANSACTION])] };

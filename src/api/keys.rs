@@ -29,10 +29,10 @@ pub struct Tenant {
 }
 
 impl Tenant {
-    /// The edge of a platform.
-    pub fn new(platform: Platform) -> Tenant {
+    /// The edge of a platform, whose links begin with `public_url`.
+    pub fn new(platform: Platform, public_url: Arc<str>) -> Tenant {
         let keys = platform.secrets();
-        let secrets = Secrets::new(keys.fingerprints, keys.idempotency, keys.client_secrets);
+        let secrets = Secrets::new(keys.fingerprints, keys.idempotency, keys.client_secrets).serving_at(public_url);
         Tenant { platform, secrets }
     }
 }
@@ -51,6 +51,7 @@ pub struct Grant {
 pub struct Keys {
     by_hash: BTreeMap<[u8; 32], Grant>,
     tenants: Vec<Arc<Tenant>>,
+    public_url: Arc<str>,
 }
 
 /// The text is no key.
@@ -59,9 +60,14 @@ pub struct Keys {
 pub struct BadKey;
 
 impl Keys {
+    /// No keys yet, of a daemon that payers and clients reach at `public_url`.
+    pub fn serving_at(public_url: &str) -> Keys {
+        Keys { public_url: Arc::from(public_url), ..Keys::default() }
+    }
+
     /// Adds a platform.
     pub fn tenant(&mut self, platform: Platform) -> Arc<Tenant> {
-        let tenant = Arc::new(Tenant::new(platform));
+        let tenant = Arc::new(Tenant::new(platform, Arc::clone(&self.public_url)));
         self.tenants.push(Arc::clone(&tenant));
         tenant
     }

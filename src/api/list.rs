@@ -52,6 +52,7 @@ impl Listed {
             Kinds::ACCOUNT => kind == ObjectKind::Account,
             Kinds::RULE => kind == ObjectKind::Split,
             Kinds::ADJUSTMENT => kind == ObjectKind::Adjustment,
+            Kinds::SETUP => matches!(kind, ObjectKind::SetupIntent | ObjectKind::SetupAttempt),
             _ => true,
         }
     }
@@ -86,10 +87,21 @@ pub const ACCOUNTS: Listed = listed(&[Class::Account], Kinds::ACCOUNT, "account"
 pub const RULES: Listed = listed(&[Class::Other], Kinds::RULE, "split_rule");
 /// Adjustments.
 pub const ADJUSTMENTS: Listed = listed(&[Class::Other], Kinds::ADJUSTMENT, "adjustment");
+/// Setup intents.
+pub const SETUPS: Listed = listed(&[Class::Setup], Kinds::SETUP, "setupintent");
 
 /// Entries with events.
 pub const EVENTS: Listed = listed(
-    &[Class::Payment, Class::Refund, Class::Payout, Class::Customer, Class::Method, Class::Account, Class::Other],
+    &[
+        Class::Payment,
+        Class::Refund,
+        Class::Payout,
+        Class::Customer,
+        Class::Method,
+        Class::Account,
+        Class::Other,
+        Class::Setup,
+    ],
     Kinds::EVENT,
     "event",
 );
@@ -256,6 +268,7 @@ fn made_there(view: &View<'_>, listed: Listed, account: AccountNo, place: &Index
         }
         Record::SplitRule(rule) if rule.made.seq == seq => return Ok(main(ObjectKind::Split)),
         Record::Adjustment(adjustment) if adjustment.made.seq == seq => return Ok(main(ObjectKind::Adjustment)),
+        Record::Setup(setup) if setup.made.seq == seq => return Ok(main(ObjectKind::SetupIntent)),
         Record::Refund(_)
         | Record::Reversal(_)
         | Record::FeeRefund(_)
@@ -266,7 +279,9 @@ fn made_there(view: &View<'_>, listed: Listed, account: AccountNo, place: &Index
         | Record::SplitRule(_)
         | Record::Adjustment(_)
         | Record::Token(_)
-        | Record::Attempt(_) => {}
+        | Record::Attempt(_)
+        | Record::Setup(_)
+        | Record::SetupAttempt(_) => {}
     }
     Ok(found)
 }
@@ -279,6 +294,7 @@ pub fn made(view: &View<'_>, id: &ObjectId) -> Rendered<Made> {
     let slot = usize::from(id.slot);
     match id.kind {
         ObjectKind::Charge => return Ok(render::charge::find(view, id.birth, id.slot)?.charge.made),
+        ObjectKind::SetupAttempt => return Ok(render::setup_intent::attempt(view, id.birth, id.slot)?.made),
         ObjectKind::ApplicationFee => {
             return view.flow(id.birth)?.fee(id.slot).map(|of| of.made).ok_or(Stop::Gone);
         }
@@ -303,6 +319,8 @@ pub fn made(view: &View<'_>, id: &ObjectId) -> Rendered<Made> {
         Record::Payout(record) => record.made,
         Record::SplitRule(record) => record.made,
         Record::Adjustment(record) => record.made,
+        Record::Setup(record) => record.made,
+        Record::SetupAttempt(record) => record.attempt.made,
     })
 }
 

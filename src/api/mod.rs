@@ -33,6 +33,7 @@ pub mod list;
 pub mod metrics;
 pub mod paging;
 pub mod params;
+pub mod payer;
 pub mod render;
 pub mod request;
 pub mod respond;
@@ -50,7 +51,7 @@ use request::{Access, Call};
 use respond::{Done, answer};
 use routes::{
     Answered, accounts, application_fees, balance, balance_transactions, charges, customers, events, florin, methods,
-    payment_intents, payouts, refunds, split_rules, tokens, transfers,
+    payment_intents, payouts, refunds, setup_intents, split_rules, tokens, transfers,
 };
 
 /// Bytes of a request's body, where nothing else is configured.
@@ -168,6 +169,8 @@ fn payment_routes(routes: Routes) -> Routes {
     let create_method: Route = operation!(post, Access::Publishable, methods::create);
     let create_token: Route = operation!(post, Access::Publishable, tokens::create);
     let read_intent: Route = operation!(get, Access::Publishable, payment_intents::retrieve);
+    let confirm_intent: Route = operation!(post, Access::Publishable, payment_intents::confirm);
+    let routes = setup_routes(routes);
     routes
         .route("/v1/payment_methods", reads!(methods::index).merge(create_method))
         .route("/v1/payment_methods/{payment_method}", reads!(methods::retrieve).merge(writes!(methods::update)))
@@ -177,7 +180,7 @@ fn payment_routes(routes: Routes) -> Routes {
         .route("/v1/tokens/{token}", reads!(tokens::retrieve))
         .route("/v1/payment_intents", reads!(payment_intents::index).merge(writes!(payment_intents::create)))
         .route("/v1/payment_intents/{intent}", read_intent.merge(writes!(payment_intents::update)))
-        .route("/v1/payment_intents/{intent}/confirm", writes!(payment_intents::confirm))
+        .route("/v1/payment_intents/{intent}/confirm", confirm_intent)
         .route("/v1/payment_intents/{intent}/capture", writes!(payment_intents::capture))
         .route("/v1/payment_intents/{intent}/cancel", writes!(payment_intents::cancel))
         .route("/v1/charges", reads!(charges::index).merge(writes!(charges::create)))
@@ -186,6 +189,17 @@ fn payment_routes(routes: Routes) -> Routes {
         .route("/v1/charges/{charge}/refunds", reads!(charges::refunds).merge(writes!(charges::refund)))
         .route("/v1/refunds", reads!(refunds::index).merge(writes!(refunds::create)))
         .route("/v1/refunds/{refund}", reads!(refunds::retrieve).merge(writes!(refunds::update)))
+}
+
+fn setup_routes(routes: Routes) -> Routes {
+    let read: Route = operation!(get, Access::Publishable, setup_intents::retrieve);
+    let confirm: Route = operation!(post, Access::Publishable, setup_intents::confirm);
+    routes
+        .route("/v1/setup_intents", reads!(setup_intents::index).merge(writes!(setup_intents::create)))
+        .route("/v1/setup_intents/{intent}", read.merge(writes!(setup_intents::update)))
+        .route("/v1/setup_intents/{intent}/confirm", confirm)
+        .route("/v1/setup_intents/{intent}/cancel", writes!(setup_intents::cancel))
+        .route("/v1/setup_attempts", reads!(setup_intents::attempts))
 }
 
 fn money_routes(routes: Routes) -> Routes {

@@ -252,8 +252,24 @@ fn card_error(words: &DeclineText) -> ApiError {
     }
 }
 
+/// 402 with the whole setup intent and the payment method.
+async fn setup_declined(call: &Call, stage: &mut Stage, setup: &ObjectId) -> Result<ApiError, ApiError> {
+    let found = painted(call.platform(), call.secrets(), stage, |view| {
+        let attempt = render::setup_intent::find(view, setup.birth)?.attempt.as_ref().ok_or(Stop::Gone)?;
+        let words = decline::words(attempt.error.ok_or(Stop::Gone)?.recipe);
+        let method = render::object(view, &attempt.method.id(), ToTree)?;
+        Ok((words, render::object(view, setup, ToTree)?, method))
+    })
+    .await?;
+    let (words, object, method) = found.ok_or_else(ApiError::internal)?;
+    Ok(card_error(words).with_setup_intent(object).with_payment_method(method).with_payment_method_type("card"))
+}
+
 /// 402 with the failed charge, the whole intent and the payment method.
 async fn declined(call: &Call, stage: &mut Stage, intent: &ObjectId) -> Result<ApiError, ApiError> {
+    if intent.kind == ObjectKind::SetupIntent {
+        return setup_declined(call, stage, intent).await;
+    }
     let found = painted(call.platform(), call.secrets(), stage, |view| {
         let flow = view.flow(intent.birth)?;
         let charge = flow.charge.as_ref().ok_or(Stop::Gone)?;
@@ -296,18 +312,24 @@ async fn refused(call: &Call, refusal: &Refusal, stage: &mut Stage) -> ApiError 
         error = error.with_param(param.clone());
     }
     if let Some(key) = refusal.intent
-        && let Some(intent) = intent_tree(call, stage, key).await
+        && let Some((kind, intent)) = intent_tree(call, stage, key).await
     {
-        error = error.with_payment_intent(intent);
+        error = match kind {
+            ObjectKind::SetupIntent => error.with_setup_intent(intent),
+            _ => error.with_payment_intent(intent),
+        };
     }
     error
 }
 
-async fn intent_tree(call: &Call, stage: &mut Stage, key: RecordKey) -> Option<Value> {
-    let id = key.id(ObjectKind::PaymentIntent, Slot::MAIN);
-    let rendered = painted(call.platform(), call.secrets(), stage, |view| match view.record(key)? {
-        Record::Flow(flow) if flow.owner == call.acting => render::object(view, &id, ToTree),
-        _ => Err(Stop::Gone),
+async fn intent_tree(call: &Call, stage: &mut Stage, key: RecordKey) -> Option<(ObjectKind, Value)> {
+    let rendered = painted(call.platform(), call.secrets(), stage, |view| {
+        let kind = match view.record(key)? {
+            Record::Flow(flow) if flow.owner == call.acting => ObjectKind::PaymentIntent,
+            Record::Setup(setup) if setup.owner == call.acting => ObjectKind::SetupIntent,
+            _ => return Err(Stop::Gone),
+        };
+        Ok((kind, render::object(view, &key.id(kind, Slot::MAIN), ToTree)?))
     });
     rendered.await.ok().flatten()
 }

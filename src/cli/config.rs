@@ -37,6 +37,8 @@ pub struct Config {
     pub tables: Tables,
     /// The market rates that they name.
     pub rates: Arc<MarketRates>,
+    /// Where payers and clients reach the daemon, if not where it listens.
+    public_url: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -51,6 +53,13 @@ struct File {
     prices: PricesFile,
     fx: FxFile,
     refunds: RefundsFile,
+    http: HttpFile,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct HttpFile {
+    public_url: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -117,6 +126,7 @@ impl Config {
                 ..tables(file.prices, file.fx, &file.refunds, default.prices, default.fx)?
             },
             rates,
+            public_url: file.http.public_url.map(public_url).transpose()?,
         };
         if let Some(key) = &config.test_key
             && !(key.starts_with("sk_test_")
@@ -129,6 +139,34 @@ impl Config {
         }
         Ok(config)
     }
+}
+
+impl Config {
+    /// What links in answers begin with: as configured, else the address of the listener.
+    pub fn public_url(&self, listener: std::net::SocketAddr) -> String {
+        self.public_url.clone().unwrap_or_else(|| {
+            let mut address = listener;
+            if address.ip().is_unspecified() {
+                // It listens everywhere; only this machine is a safe guess.
+                address.set_ip(match listener {
+                    std::net::SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+                    std::net::SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+                });
+            }
+            format!("http://{address}")
+        })
+    }
+}
+
+/// An address to begin links with: `https://`, a host, perhaps a path.
+fn public_url(text: String) -> Result<String, Failure> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
+    if rest.is_empty() || rest.contains(['?', '#']) || !rest.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Failure::usage(format!(
+            "http.public_url = \"{text}\": give an address like https://pay.example.com, without a query"
+        )));
+    }
+    Ok(text.trim_end_matches('/').to_owned())
 }
 
 fn read(path: &Path) -> Result<File, Failure> {

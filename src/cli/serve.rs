@@ -14,6 +14,7 @@ use crate::engine::boot::{Engine, EngineOptions, Founding, Snapshots};
 use crate::engine::snapshot::Guard;
 use crate::engine::vault::Root;
 use crate::simulation::progress;
+use crate::web;
 
 /// Serves until it is told to stop.
 ///
@@ -66,7 +67,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
     bar.finish_and_clear();
     let secret = config.test_key.clone().unwrap_or_else(|| format!("sk_test_{}", derived(engine.root(), "secret key")));
     let publishable = format!("pk_test_{}", derived(engine.root(), "publishable key"));
-    let mut keys = Keys::default();
+    let mut keys = Keys::serving_at(&config.public_url(address));
     for (index, platform) in engine.platforms().iter().enumerate() {
         let tenant = keys.tenant(platform.clone());
         if index == 0 {
@@ -78,7 +79,9 @@ async fn serve(config: Config) -> Result<(), Failure> {
     greet(address, &secret, &publishable, &config)?;
     let state = ApiState::new(keys);
     state.metrics.registry().register_collector(Box::new(EngineGauges::of(&engine)));
-    api::server::serve(listener, api::router(Arc::new(state)), stop_signal()).await;
+    let state = Arc::new(state);
+    let router = api::router(Arc::clone(&state)).merge(web::router(state));
+    api::server::serve(listener, router, stop_signal()).await;
     engine.stop().await;
     Ok(())
 }

@@ -1574,7 +1574,7 @@ mod tests {
         assert_eq!(refusal.code.as_deref(), Some("platform_account_required"));
         assert!(world.run_as(one, Command::DeleteAccount { account: one }, &[]).is_err());
         assert!(world.run(update(AccountNo::PLATFORM, AccountInput::default())).is_err());
-        let method = Command::CreateMethod { input: MethodInput::Inline(card(Recipe::Succeed)) };
+        let method = Command::CreateMethod { input: MethodInput::Inline(card(Recipe::Succeed)), customer: None };
         let method = world.make(method);
         assert_eq!(world.run(update(AccountNo(method.birth), AccountInput::default())).unwrap_err().status, 404);
     }

@@ -6,8 +6,8 @@
 use minicbor::{Decode, Encode};
 
 use super::record::{
-    AccountKind, BusinessType, CancellationReason, CaptureMethod, Card, Controller, ExternalAccount, FutureUsage,
-    Identity, MethodRef, PayoutInterval, RefundReason, Share,
+    AccountKind, BusinessType, CancellationReason, CaptureMethod, Card, CardOptions, Controller, ExternalAccount,
+    FutureUsage, Identity, MethodRef, PayoutInterval, RefundReason, Share,
 };
 use crate::ledger::{AccountNo, Posting, SourceType};
 use crate::primitives::{country::Country, currency::Currency, id::ObjectId, time::Timestamp};
@@ -67,6 +67,43 @@ pub enum MethodInput {
 /// `None`: not given; `Some(None)`: cleared; `Some(Some(v))`: set.
 pub type Change<T> = Option<Option<T>>;
 
+/// How a [`Change`] lies in a command: absent, null for cleared, or the value. Decoding `Option` twice over would take
+/// null for absent, and a wish to clear would be lost when the journal is read.
+mod change_cbor {
+    use minicbor::data::Type;
+    use minicbor::decode::{Decode, Decoder, Error as DecodeError};
+    use minicbor::encode::{Encode, Encoder, Error as EncodeError, Write};
+
+    use super::Change;
+
+    pub fn encode<C, T: Encode<C>, W: Write>(
+        change: &Change<T>,
+        e: &mut Encoder<W>,
+        ctx: &mut C,
+    ) -> Result<(), EncodeError<W::Error>> {
+        match change {
+            Some(Some(value)) => value.encode(e, ctx),
+            Some(None) | None => e.null()?.ok(),
+        }
+    }
+
+    pub fn decode<'b, C, T: Decode<'b, C>>(d: &mut Decoder<'b>, ctx: &mut C) -> Result<Change<T>, DecodeError> {
+        if d.datatype()? == Type::Null {
+            d.skip()?;
+            return Ok(Some(None));
+        }
+        T::decode(d, ctx).map(|value| Some(Some(value)))
+    }
+
+    pub fn nil<T>() -> Option<Change<T>> {
+        Some(None)
+    }
+
+    pub fn is_nil<T>(change: &Change<T>) -> bool {
+        change.is_none()
+    }
+}
+
 /// Every wish that Florin knows. Numbers are fixed for ever.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub enum Command {
@@ -105,8 +142,8 @@ pub enum Command {
     UpdateCustomer {
         #[n(0)]
         customer: u64,
-        #[n(1)]
-        default_method: Option<Option<MethodRef>>,
+        #[cbor(n(1), with = "change_cbor", has_nil)]
+        default_method: Change<MethodRef>,
     },
     #[n(6)]
     DeleteCustomer {
@@ -127,6 +164,9 @@ pub enum Command {
     CreateMethod {
         #[n(0)]
         input: MethodInput,
+        /// The customer that has the payment method to copy.
+        #[n(1)]
+        customer: Option<u64>,
     },
     #[n(10)]
     UpdateMethod {
@@ -338,6 +378,41 @@ pub enum Command {
         #[n(2)]
         currency: Currency,
     },
+    /// The payer's answer to an authentication, from the hosted page.
+    #[n(40)]
+    Authenticate {
+        /// The payment or setup intent.
+        #[n(0)]
+        intent: ObjectId,
+        /// Which of its authentications.
+        #[n(1)]
+        number: u16,
+        #[n(2)]
+        passed: bool,
+    },
+    #[n(41)]
+    CreateSetup(#[n(0)] Box<SetupInput>),
+    #[n(42)]
+    UpdateSetup {
+        #[n(0)]
+        setup: u64,
+        #[n(1)]
+        input: Box<SetupInput>,
+    },
+    #[n(43)]
+    ConfirmSetup {
+        #[n(0)]
+        setup: u64,
+        #[n(1)]
+        input: Box<SetupInput>,
+    },
+    #[n(44)]
+    CancelSetup {
+        #[n(0)]
+        setup: u64,
+        #[n(1)]
+        reason: Option<CancellationReason>,
+    },
 }
 
 impl Command {
@@ -425,11 +500,58 @@ pub struct IntentInput {
     #[n(15)]
     pub transfer_amount: Option<i64>,
     /// `Some(None)` clears it.
-    #[n(16)]
-    pub application_fee: Option<Option<i64>>,
+    #[cbor(n(16), with = "change_cbor", has_nil)]
+    pub application_fee: Change<i64>,
     /// Birth of a split rule.
     #[n(17)]
     pub split_rule: Option<u64>,
     #[n(18)]
+    pub on_behalf_of: Option<AccountNo>,
+    /// `use_stripe_sdk`: the caller's own code shows an authentication.
+    #[n(24)]
+    pub by_sdk: Option<bool>,
+    /// `payment_method_options[card]`; what is not given stays.
+    #[n(25)]
+    pub options: Option<CardOptions>,
+    /// `setup_future_usage` was given empty.
+    #[n(26)]
+    pub clear_future_usage: Option<bool>,
+    /// The payer's side asks, with a publishable key.
+    #[n(27)]
+    pub by_payer: Option<bool>,
+    /// `amount_to_confirm`.
+    #[n(28)]
+    pub amount_to_confirm: Option<i64>,
+}
+
+/// Parameters of a setup intent; create, update and confirm share them.
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct SetupInput {
+    #[n(0)]
+    pub confirm: bool,
+    #[n(1)]
+    pub method: Option<MethodInput>,
+    /// Cleared by an empty string (update).
+    #[n(2)]
+    pub clear_method: Option<bool>,
+    #[n(3)]
+    pub customer: Option<u64>,
+    #[n(4)]
+    pub usage: Option<FutureUsage>,
+    /// As [`IntentInput::automatic_methods`].
+    #[n(5)]
+    pub automatic_methods: Option<bool>,
+    #[n(6)]
+    pub method_types: Vec<String>,
+    /// Whether a `return_url` was given.
+    #[n(7)]
+    pub return_url: bool,
+    /// As [`IntentInput::by_sdk`].
+    #[n(8)]
+    pub by_sdk: Option<bool>,
+    #[n(9)]
+    pub options: Option<CardOptions>,
+    #[n(10)]
     pub on_behalf_of: Option<AccountNo>,
 }

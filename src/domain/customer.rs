@@ -326,7 +326,7 @@ mod tests {
         let other = world.make(Command::CreateCustomer { method: None, default: None });
         let mine = saved(&mut world, &one);
         let others = saved(&mut world, &other);
-        let loose = Command::CreateMethod { input: MethodInput::Inline(card(Recipe::Succeed)) };
+        let loose = Command::CreateMethod { input: MethodInput::Inline(card(Recipe::Succeed)), customer: None };
         let loose = place(&world.make(loose));
         let set = |wanted| Command::UpdateCustomer { customer: one.birth, default_method: Some(wanted) };
         for wrong in [others, loose, place(&one), MethodRef { slot: Slot::INLINE_METHOD, ..mine }] {

@@ -93,7 +93,7 @@ pub struct Refusal {
     /// The parameter at fault, in bracket notation.
     #[n(3)]
     pub param: Option<String>,
-    /// A payment intent to show with the error.
+    /// A payment or setup intent to show with the error.
     #[n(4)]
     pub intent: Option<RecordKey>,
 }
@@ -132,7 +132,7 @@ impl Refusal {
         }
     }
 
-    /// Showing a payment intent.
+    /// Showing a payment or setup intent.
     #[must_use]
     pub fn intent(mut self, birth: u64) -> Refusal {
         self.intent = Some(RecordKey::head(birth));
@@ -198,6 +198,9 @@ pub enum Class {
     /// Split rules, adjustments and what else is rare.
     #[n(6)]
     Other,
+    /// Setup intents.
+    #[n(7)]
+    Setup,
 }
 
 /// Bits of [`IndexRow::kinds`].
@@ -237,7 +240,8 @@ pub enum Reply {
     /// 200 with a deleted stub.
     #[n(1)]
     Deleted(#[n(0)] ObjectId),
-    /// 402: the parameters were fine and the card was declined. The intent (with its failed charge) exists.
+    /// 402: the parameters were fine and the card was declined. The payment intent (with its failed charge) or setup
+    /// intent exists.
     #[n(2)]
     Declined(#[n(0)] ObjectId),
     /// 402 for a payment method that was to be attached or saved.

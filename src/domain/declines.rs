@@ -58,10 +58,21 @@ pub const GENERIC: DeclineText = DeclineText {
     outcome: DECLINED,
 };
 
-/// How a recipe declines; `None` for those that succeed.
+/// How a recipe declines; `None` for those that may succeed, and for a failure that no issuer had a part in.
 pub fn of(recipe: Recipe) -> Option<&'static DeclineText> {
     match recipe {
         Recipe::Succeed | Recipe::BypassPending => None,
+        // Whether these pay depends on more than the card: see `authentication`.
+        Recipe::AuthenticateUnlessSetUp
+        | Recipe::AuthenticateAlways
+        | Recipe::AuthenticateOnSession
+        | Recipe::AuthenticateThenInsufficientFunds
+        | Recipe::AuthenticateThenDecline
+        | Recipe::AuthenticationError
+        | Recipe::AuthenticateIfAsked
+        | Recipe::AuthenticateSilently
+        | Recipe::AuthenticationUnsupported
+        | Recipe::AuthenticationFailed => None,
         Recipe::GenericDecline | Recipe::ChargeCustomerFail => Some(&GENERIC),
         Recipe::InsufficientFunds => Some(&DeclineText {
             decline_code: "insufficient_funds",
@@ -180,11 +191,24 @@ pub fn of(recipe: Recipe) -> Option<&'static DeclineText> {
     }
 }
 
-/// Whether a card of this recipe is declined already when it is saved to a customer. Two decline only when they are
-/// charged: the one made for that test, and the one that asks for authentication.
+/// Whether a card of this recipe is declined already when it is saved to a customer. Some decline only when they are
+/// charged: the one made for that test, and those that ask for authentication.
 pub fn declines_saving(recipe: Recipe) -> bool {
     match recipe {
-        Recipe::Succeed | Recipe::BypassPending | Recipe::ChargeCustomerFail | Recipe::AuthenticationRequired => false,
+        Recipe::Succeed
+        | Recipe::BypassPending
+        | Recipe::ChargeCustomerFail
+        | Recipe::AuthenticationRequired
+        | Recipe::AuthenticateUnlessSetUp
+        | Recipe::AuthenticateAlways
+        | Recipe::AuthenticateOnSession
+        | Recipe::AuthenticateThenInsufficientFunds
+        | Recipe::AuthenticateThenDecline
+        | Recipe::AuthenticationError
+        | Recipe::AuthenticateIfAsked
+        | Recipe::AuthenticateSilently
+        | Recipe::AuthenticationUnsupported
+        | Recipe::AuthenticationFailed => false,
         Recipe::GenericDecline
         | Recipe::InsufficientFunds
         | Recipe::LostCard

@@ -9,9 +9,9 @@ use super::account;
 use super::decide::{Change, Context, Facts, Halt, Outcome, Refusal, Reply};
 use super::due::{DueItem, DueKey, DueKind};
 use super::event::{Event, EventKind};
-use super::record::{AccountRecord, Made, Record, RecordKey, Row, RowConversion, RowKind, RowSource};
+use super::record::{AccountRecord, Made, Record, RecordKey, Row, RowConversion, RowKind, RowSource, Shared};
 use super::seal::{METADATA_KEYS_MAX, Sealed, Texts};
-use crate::ledger::{AccountNo, Bucket, Entry, EntryError, FeeKind, House, Leg, Posting, SourceType};
+use crate::ledger::{AccountNo, Books, Bucket, Entry, EntryError, FeeKind, House, Leg, Posting, SourceType};
 use crate::primitives::currency::Currency;
 use crate::primitives::exchange::{Conversion, ExchangeError, Rate, RateSource, convert};
 use crate::primitives::id::{ObjectId, ObjectKind};
@@ -167,9 +167,17 @@ impl<'a> Draft<'a> {
         self.events.retain(|event| event.subject.kind != kind);
     }
 
-    /// Records a changed record.
+    /// Records a changed record. A record changes once in an entry: a later change takes an earlier one's place.
     pub fn change(&mut self, change: Change) {
-        self.changes.push(change);
+        match self.changes.iter_mut().find(|have| have.key == change.key) {
+            None => self.changes.push(change),
+            Some(have) => {
+                have.after = change.after;
+                for row in change.index {
+                    super::listing::note(&mut have.index, row.account, row.class, row.kinds);
+                }
+            }
+        }
     }
 
     /// Seals a record's texts.
@@ -308,6 +316,32 @@ fn conversion_of(money: Money, rate: &Rate, c: &Conversion) -> RowConversion {
         rate_source: rate.source,
         stale: rate.stale,
         residue_nano: c.residue_nano,
+    }
+}
+
+/// A decision sees what it has changed itself.
+impl Facts for Draft<'_> {
+    fn record(&self, key: RecordKey) -> Result<Option<Shared>, Halt> {
+        match self.changes.iter().find(|change| change.key == key) {
+            Some(change) => Ok(Some(Arc::clone(&change.after))),
+            None => self.facts.record(key),
+        }
+    }
+
+    fn books(&self, account: AccountNo) -> Result<&Books, Halt> {
+        self.facts.books(account)
+    }
+
+    fn matures(&self, account: AccountNo, day: Day) -> bool {
+        self.facts.matures(account, day)
+    }
+
+    fn next_key_no(&self) -> u32 {
+        self.facts.next_key_no()
+    }
+
+    fn split_rule(&self, name: &str) -> Option<u64> {
+        self.facts.split_rule(name)
     }
 }
 

@@ -78,4 +78,10 @@ event_kinds! {
     35 TransferUpdated "transfer.updated";
     36 TransferReversed "transfer.reversed";
     37 ExternalAccountDeleted "account.external_account.deleted";
+    45 PaymentIntentRequiresAction "payment_intent.requires_action";
+    46 SetupIntentCreated "setup_intent.created";
+    47 SetupIntentSucceeded "setup_intent.succeeded";
+    48 SetupIntentFailed "setup_intent.setup_failed";
+    49 SetupIntentRequiresAction "setup_intent.requires_action";
+    50 SetupIntentCanceled "setup_intent.canceled";
 }

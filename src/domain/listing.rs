@@ -54,6 +54,7 @@ pub fn list(change: &mut Change, seq: u64) {
         Record::Payout(payout) if payout.made.seq == seq => add(payout.owner, Kinds::PAYOUT),
         Record::SplitRule(rule) if rule.made.seq == seq => add(AccountNo::PLATFORM, Kinds::RULE),
         Record::Adjustment(adjustment) if adjustment.made.seq == seq => add(AccountNo::PLATFORM, Kinds::ADJUSTMENT),
+        Record::Setup(setup) if setup.made.seq == seq => add(setup.owner, Kinds::SETUP),
         // Accounts, customers and payment methods state their own list entries.
         Record::Account(_)
         | Record::Customer(_)
@@ -65,7 +66,9 @@ pub fn list(change: &mut Change, seq: u64) {
         | Record::FeeRefund(_)
         | Record::Payout(_)
         | Record::SplitRule(_)
-        | Record::Adjustment(_) => {}
+        | Record::Adjustment(_)
+        | Record::Setup(_)
+        | Record::SetupAttempt(_) => {}
     }
     let class = class_of(&change.after);
     for (account, bits) in kinds {
@@ -83,7 +86,8 @@ pub fn list_event(changes: &mut [Change], event: &Event) {
     }
 }
 
-fn note(index: &mut Vec<IndexRow>, account: AccountNo, class: Class, bits: u32) {
+/// Adds what was made to a record's list entries: one for each account and family.
+pub fn note(index: &mut Vec<IndexRow>, account: AccountNo, class: Class, bits: u32) {
     match index.iter_mut().find(|row| row.account == account && row.class == class) {
         Some(row) => row.kinds |= bits,
         None => index.push(IndexRow { account, class, kinds: bits }),
@@ -100,5 +104,6 @@ pub fn class_of(record: &Record) -> Class {
         Record::PaymentMethod(_) | Record::Token(_) => Class::Method,
         Record::Account(_) => Class::Account,
         Record::SplitRule(_) | Record::Adjustment(_) => Class::Other,
+        Record::Setup(_) | Record::SetupAttempt(_) => Class::Setup,
     }
 }

@@ -11,8 +11,8 @@ use super::declines;
 use super::draft::Draft;
 use super::event::EventKind;
 use super::record::{
-    BankStatus, Card, Check, CustomerRecord, ExternalAccount, MethodRecord, MethodRef, Recipe, Record, RecordKey,
-    Shared, Slot, TokenContent, TokenRecord,
+    BankStatus, Card, Check, CustomerRecord, ExternalAccount, FutureUsage, MethodRecord, MethodRef, Recipe, Record,
+    RecordKey, Shared, Slot, TokenContent, TokenRecord,
 };
 use super::refund::no_such;
 use super::seal::Texts;
@@ -30,6 +30,8 @@ pub struct Resolved {
     pub changes: Vec<Change>,
     /// What charging it changes: a payment method that no customer has is used up by its first charge.
     pub spent: Option<Change>,
+    /// It was set up for payments without the payer.
+    pub set_up: bool,
 }
 
 /// Looks up the payment method that a payment is to use, of the account acted for and (once saved) of the payment's
@@ -45,10 +47,10 @@ pub fn resolve(
     customer: Option<u64>,
 ) -> Result<Resolved, Halt> {
     match *input {
-        MethodInput::Inline(card) => Ok(Resolved { card, saved: None, changes: Vec::new(), spent: None }),
+        MethodInput::Inline(card) => Ok(Resolved::fresh(card)),
         MethodInput::Token(birth) => {
             let (card, _, used) = take_card_token(facts, ctx, acting, birth, "payment_method_data[card][token]")?;
-            Ok(Resolved { card, saved: None, changes: vec![used], spent: None })
+            Ok(Resolved { changes: vec![used], ..Resolved::fresh(card) })
         }
         MethodInput::Saved(place) => {
             let unknown = || unknown_method(ctx, place, "payment_method");
@@ -64,9 +66,82 @@ pub fn resolve(
                 }
                 (Some(have), wanted) => return Err(not_of_customer(ctx, place, have, wanted)),
             };
-            Ok(Resolved { card: method.card, saved: Some(place), changes: Vec::new(), spent })
+            let set_up = method.set_up == Some(true);
+            Ok(Resolved { saved: Some(place), spent, set_up, ..Resolved::fresh(method.card) })
         }
     }
+}
+
+impl Resolved {
+    /// A card that no payment method holds yet.
+    pub fn fresh(card: Card) -> Resolved {
+        Resolved { card, saved: None, changes: Vec::new(), spent: None, set_up: false }
+    }
+}
+
+/// Makes a payment method of its own, at `key`, of a card that was given in an intent's call: one that is to be saved
+/// must outlive the intent. `texts` are those of the call; the payment method takes the ones that are its own.
+///
+/// # Errors
+/// Too many metadata keys.
+pub fn of_intent(
+    draft: &mut Draft<'_>,
+    owner: AccountNo,
+    key: RecordKey,
+    card: Card,
+    key_no: u32,
+    texts: &TextPatch,
+) -> Result<MethodRef, Halt> {
+    let own = |(path, text): &(String, Option<String>)| Some((own_path(path)?, text.clone()));
+    let patch = TextPatch(texts.0.iter().filter_map(own).collect());
+    fresh(draft, owner, key, card, None, key_no, Texts::default(), &patch)?;
+    Ok(method_ref(key))
+}
+
+/// `payment_method_data[billing_details][name]` as the payment method itself has it; `None` for what is not its own.
+fn own_path(path: &str) -> Option<String> {
+    let inside = path.strip_prefix("payment_method_data[")?;
+    let (name, rest) = inside.split_once(']')?;
+    Some(format!("{name}{rest}"))
+}
+
+/// The texts of a call without those that a payment method of its own took.
+pub fn without_method(texts: &TextPatch) -> TextPatch {
+    TextPatch(texts.0.iter().filter(|(path, _)| own_path(path).is_none()).cloned().collect())
+}
+
+/// Saves the payment method of an intent that succeeded to the intent's customer, for payments without the payer where
+/// it was set up for them. Without a customer, and for a card that is only the intent's own, nothing is saved.
+///
+/// # Errors
+/// A missing fact.
+pub fn keep(
+    draft: &mut Draft<'_>,
+    owner: AccountNo,
+    place: MethodRef,
+    customer: Option<u64>,
+    usage: FutureUsage,
+) -> Result<bool, Halt> {
+    let Some(customer) = customer else { return Ok(false) };
+    let Some(Found::Saved(before, mut record)) = find(draft, owner, place)? else { return Ok(false) };
+    let attached = record.customer == Some(customer);
+    let set_up = record.set_up == Some(true) || usage == FutureUsage::OffSession;
+    if attached && record.set_up == set_up.then_some(true) {
+        return Ok(true);
+    }
+    record.set_up = set_up.then_some(true);
+    if attached {
+        draft.change(Change::of(place.key, Record::PaymentMethod(record)).from(&before));
+        return Ok(true);
+    }
+    let key_no = customer::key_no(draft, draft.ctx, customer)?;
+    let texts = draft.ctx.open(&record.private);
+    record.private = draft.seal(key_no, &texts)?;
+    record.card = checked(record.card);
+    record.customer = Some(customer);
+    draft.change(Change::of(place.key, Record::PaymentMethod(record)).listed(owner, Class::Method, Kinds::METHOD));
+    draft.event(owner, EventKind::PaymentMethodAttached, place.id());
+    Ok(true)
 }
 
 fn not_of_customer(ctx: &Context<'_>, place: MethodRef, have: u64, wanted: Option<u64>) -> Halt {
@@ -237,6 +312,7 @@ pub fn create_method(
     ctx: &Context<'_>,
     request: &Request,
     input: &MethodInput,
+    customer: Option<u64>,
 ) -> Result<Outcome, Halt> {
     let owner = request.acting;
     let key_no = owner_key(facts, owner)?;
@@ -248,7 +324,7 @@ pub fn create_method(
             draft.change(used);
             (card, billing_texts(&texts))
         }
-        MethodInput::Saved(place) => copied(facts, ctx, owner, place)?,
+        MethodInput::Saved(place) => copied(facts, ctx, owner, place, customer)?,
     };
     let key = RecordKey::head(ctx.seq);
     fresh(&mut draft, owner, key, card, None, key_no, texts, &request.texts)?;
@@ -257,8 +333,15 @@ pub fn create_method(
     Ok(outcome)
 }
 
-/// The platform's payment method, for a copy on a connected account.
-fn copied(facts: &dyn Facts, ctx: &Context<'_>, owner: AccountNo, place: MethodRef) -> Result<(Card, Texts), Halt> {
+/// The platform's payment method, for a copy on a connected account. One that a customer has is copied only by who
+/// names that customer.
+fn copied(
+    facts: &dyn Facts,
+    ctx: &Context<'_>,
+    owner: AccountNo,
+    place: MethodRef,
+    customer: Option<u64>,
+) -> Result<(Card, Texts), Halt> {
     if owner.is_platform() {
         let message = "Copies of a payment method are made on connected accounts: name one in the Stripe-Account \
                        header.";
@@ -266,6 +349,17 @@ fn copied(facts: &dyn Facts, ctx: &Context<'_>, owner: AccountNo, place: MethodR
     }
     let unknown = || unknown_method(ctx, place, "payment_method");
     let (_, method) = find(facts, AccountNo::PLATFORM, place)?.ok_or_else(unknown)?.usable()?;
+    if let Some(customer) = customer {
+        customer::live(facts, ctx, AccountNo::PLATFORM, customer, "customer")?;
+    }
+    match method.customer {
+        Some(have) if customer != Some(have) => return Err(not_of_customer(ctx, place, have, customer)),
+        None if customer.is_some() => {
+            let message = "This payment method belongs to no customer: leave `customer` out, or attach it first.";
+            return Err(Refusal::new(message).param("customer").into());
+        }
+        _ => {}
+    }
     let mut texts = ctx.open(&method.private);
     texts.0.retain(|path, _| path.starts_with("billing_details["));
     Ok((method.card, texts))
@@ -550,7 +644,7 @@ fn fresh(
 ) -> Result<(), Halt> {
     texts.apply("", patch);
     let private = draft.seal(key_no, &texts)?;
-    let record = MethodRecord { owner, made: draft.made(), card, customer, consumed: false, private };
+    let record = MethodRecord { owner, made: draft.made(), card, customer, consumed: false, private, set_up: None };
     draft.change(Change::of(key, Record::PaymentMethod(record)).listed(owner, Class::Method, Kinds::METHOD));
     Ok(())
 }
@@ -586,7 +680,7 @@ mod tests {
     }
 
     fn create(world: &mut World) -> ObjectId {
-        world.make(Command::CreateMethod { input: inline(Recipe::Succeed) })
+        world.make(Command::CreateMethod { input: inline(Recipe::Succeed), customer: None })
     }
 
     fn customer(world: &mut World) -> u64 {
@@ -609,7 +703,7 @@ mod tests {
         let mut world = World::new();
         let seller = account(&mut world);
         let texts = [("billing_details[name]", "Jenny Rosen")];
-        let command = Command::CreateMethod { input: inline(Recipe::Succeed) };
+        let command = Command::CreateMethod { input: inline(Recipe::Succeed), customer: None };
         let id = world.make_as(seller, command, &texts);
         assert_eq!(id.kind, ObjectKind::PaymentMethod);
         let record = method(&world, &id);
@@ -633,7 +727,7 @@ mod tests {
         let Record::Token(record) = world.get(RecordKey::of(&token)) else { panic!("a token") };
         assert_eq!(token_id(token.birth, &record.content), token);
 
-        let create = Command::CreateMethod { input: MethodInput::Token(token.birth) };
+        let create = Command::CreateMethod { input: MethodInput::Token(token.birth), customer: None };
         let texts = [("billing_details[email]", "jenny@example.com")];
         let id = world.make_as(AccountNo::PLATFORM, create.clone(), &texts);
         let texts = world.texts(&method(&world, &id).private);
@@ -720,7 +814,7 @@ mod tests {
         assert_eq!((record.customer, record.card.cvc_check), (Some(buyer), Check::Pass));
 
         let texts = [("billing_details[name]", "Jenny Rosen")];
-        let create = Command::CreateMethod { input: inline(Recipe::Succeed) };
+        let create = Command::CreateMethod { input: inline(Recipe::Succeed), customer: None };
         let known = world.make_as(AccountNo::PLATFORM, create, &texts);
         let attach = Command::AttachMethod { method: MethodInput::Saved(place(&known)), customer: buyer };
         assert_eq!(world.make(attach.clone()), known);
@@ -775,7 +869,7 @@ mod tests {
         ] {
             let mut world = World::new();
             let buyer = customer(&mut world);
-            let known = world.make(Command::CreateMethod { input: inline(recipe) });
+            let known = world.make(Command::CreateMethod { input: inline(recipe), customer: None });
             let token = world.make(Command::CreateCardToken { card: card(recipe) });
             for input in [inline(recipe), MethodInput::Saved(place(&known)), MethodInput::Token(token.birth)] {
                 let reply = world.run(Command::AttachMethod { method: input, customer: buyer }).unwrap();
@@ -839,9 +933,9 @@ mod tests {
         let mut world = World::new();
         let seller = account(&mut world);
         let texts = [("billing_details[name]", "Jenny Rosen"), ("metadata[a]", "1")];
-        let command = Command::CreateMethod { input: inline(Recipe::Succeed) };
+        let command = Command::CreateMethod { input: inline(Recipe::Succeed), customer: None };
         let original = world.make_as(AccountNo::PLATFORM, command, &texts);
-        let copy = Command::CreateMethod { input: MethodInput::Saved(place(&original)) };
+        let copy = Command::CreateMethod { input: MethodInput::Saved(place(&original)), customer: None };
         let refusal = world.run(copy.clone()).unwrap_err();
         assert_eq!(refusal.param.as_deref(), Some("payment_method"));
         let copy = world.make_as(seller, copy, &[]);

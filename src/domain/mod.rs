@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod application_fee;
+pub mod authentication;
 pub mod charge;
 pub mod charge_model;
 pub mod clock;
@@ -26,6 +27,7 @@ pub mod record;
 pub mod refund;
 pub mod seal;
 pub mod settle;
+pub mod setup;
 pub mod split;
 pub mod tables;
 pub mod transfer;
@@ -52,7 +54,7 @@ fn dispatch(facts: &dyn Facts, ctx: &Context<'_>, request: &Request) -> Result<O
         Command::DeleteCustomer { customer } => customer::delete(facts, ctx, request, *customer),
         Command::CreateCardToken { card } => method::create_card_token(facts, ctx, request, card),
         Command::CreateBankToken { bank } => method::create_bank_token(facts, ctx, request, bank),
-        Command::CreateMethod { input } => method::create_method(facts, ctx, request, input),
+        Command::CreateMethod { input, customer } => method::create_method(facts, ctx, request, input, *customer),
         Command::UpdateMethod { method, exp_month, exp_year } => {
             method::update_method(facts, ctx, request, *method, *exp_month, *exp_year)
         }
@@ -92,6 +94,13 @@ fn dispatch(facts: &dyn Facts, ctx: &Context<'_>, request: &Request) -> Result<O
         Command::Adjust { repairs, postings } => correct::adjust(facts, ctx, request, *repairs, postings),
         Command::AdvanceClock { to } => clock::advance(ctx, *to),
         Command::FoundPlatform { country, currency, .. } => platform::found(facts, ctx, *country, *currency),
+        &Command::Authenticate { intent, number, passed } => {
+            authentication::answer(facts, ctx, request, intent, number, passed)
+        }
+        Command::CreateSetup(input) => setup::create(facts, ctx, request, input),
+        Command::UpdateSetup { setup, input } => setup::update(facts, ctx, request, *setup, input),
+        Command::ConfirmSetup { setup, input } => setup::confirm_setup(facts, ctx, request, *setup, input),
+        Command::CancelSetup { setup, reason } => setup::cancel(facts, ctx, request, *setup, *reason),
         Command::PutTables(_) => Ok(Outcome::answer(Reply::Done)),
         Command::CreateCharge(input) => charge::create(facts, ctx, request, input),
         Command::CaptureCharge { charge, amount, application_fee, transfer_amount } => {

@@ -1,21 +1,24 @@
 //! Payment intents: the machine of section 6.1 and its charge.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::account;
+use super::authentication::{self, Answer, Circumstances, Step};
 use super::charge_model;
 use super::command::{IntentInput, MethodInput, Request};
 use super::customer;
 use super::decide::{Change, Context, Facts, Halt, Outcome, Refusal, Reply};
-use super::declines;
 use super::draft::{Draft, out_of_range};
 use super::due::DueKind;
 use super::event::EventKind;
-use super::method;
+use super::method::{self, Resolved};
 use super::record::{
-    ATTEMPT_CHILDREN, AttemptRecord, CancellationReason, CaptureMethod, Card, Charge, Decline, FlowRecord,
-    InlineMethod, Intent, IntentStatus, MethodRef, Record, RecordKey, Shared, Slot, Split,
+    ATTEMPT_CHILDREN, AttemptRecord, Authentication, CancellationReason, CaptureMethod, Card, CardOptions, CardUsage,
+    Charge, Decline, FlowRecord, FutureUsage, InlineMethod, Intent, IntentStatus, MethodRef, Recipe, Record, RecordKey,
+    Shared, Slot, Split,
 };
+use super::refund::next_child;
 use super::seal::{TextPatch, Texts};
 use super::settle::{self, settlement_currency};
 use crate::ledger::AccountNo;
@@ -69,6 +72,9 @@ pub(super) fn make(
             capture_before: None,
             on_behalf_of: None,
             without_object,
+            options: None,
+            authentication: None,
+            failed_method: None,
         }),
         charge: None,
         transfers: Vec::new(),
@@ -81,14 +87,15 @@ pub(super) fn make(
         direct_fee: None,
     };
     draft.event(flow.owner, EventKind::PaymentIntentCreated, intent_id(key));
-    amend(&mut draft, &mut flow, key, input)?;
+    amend(&mut draft, &mut flow, key, input, &request.texts)?;
     check_amount(&draft, &flow)?;
+    let patch = own_texts(&flow, key, &request.texts).into_owned();
     let (reply, texts) = if input.confirm {
-        confirm(&mut draft, &mut flow, key, input, &request.texts)?
+        confirm(&mut draft, &mut flow, key, input, &patch)?
     } else {
-        (Reply::Object(intent_id(key)), patch_intent_texts(&draft, &mut flow, &request.texts))
+        (Reply::Object(intent_id(key)), patch_intent_texts(&draft, &mut flow, &patch))
     };
-    let texts = note_descriptor(&draft, &flow, texts)?;
+    let texts = settled_texts(&draft, &flow, texts)?;
     finish(draft, flow, key, None, texts, reply)
 }
 
@@ -108,11 +115,7 @@ pub fn update(
     let key = RecordKey::head(birth);
     let status = intent(&flow)?.status;
     let only_texts = *input == IntentInput::default();
-    let open = matches!(
-        status,
-        IntentStatus::RequiresPaymentMethod | IntentStatus::RequiresConfirmation | IntentStatus::RequiresAction
-    );
-    if !open && (!only_texts || status == IntentStatus::Canceled) {
+    if !is_open(status) && (!only_texts || status == IntentStatus::Canceled) {
         return Err(unexpected_state(
             &flow,
             birth,
@@ -120,9 +123,15 @@ pub fn update(
             "requires_payment_method, requires_confirmation or requires_action",
         ));
     }
-    amend(&mut draft, &mut flow, key, input)?;
+    let priced = (intent(&flow)?.amount, intent(&flow)?.currency);
+    amend(&mut draft, &mut flow, key, input, &request.texts)?;
+    if status == IntentStatus::RequiresAction && priced != (intent(&flow)?.amount, intent(&flow)?.currency) {
+        // The payer was shown the old amount.
+        return Err(unexpected_state(&flow, birth, "repriced", "requires_payment_method or requires_confirmation"));
+    }
     check_amount(&draft, &flow)?;
-    let texts = patch_intent_texts(&draft, &mut flow, &request.texts);
+    let patch = own_texts(&flow, key, &request.texts).into_owned();
+    let texts = patch_intent_texts(&draft, &mut flow, &patch);
     finish(draft, flow, key, None, texts, Reply::Object(intent_id(key)))
 }
 
@@ -140,13 +149,78 @@ pub fn confirm_intent(
     let mut draft = Draft::new(facts, ctx);
     let (_, mut flow) = load(facts, ctx, request.acting, birth)?;
     let key = RecordKey::head(birth);
-    if !matches!(intent(&flow)?.status, IntentStatus::RequiresPaymentMethod | IntentStatus::RequiresConfirmation) {
-        return Err(unexpected_state(&flow, birth, "confirmed", "requires_payment_method or requires_confirmation"));
+    if !is_open(intent(&flow)?.status) {
+        let allowed = "requires_payment_method, requires_confirmation or requires_action";
+        return Err(unexpected_state(&flow, birth, "confirmed", allowed));
     }
-    amend(&mut draft, &mut flow, key, input)?;
-    let (reply, texts) = confirm(&mut draft, &mut flow, key, input, &request.texts)?;
-    let texts = note_descriptor(&draft, &flow, texts)?;
+    check_confirmation(&flow, birth, input)?;
+    amend(&mut draft, &mut flow, key, input, &request.texts)?;
+    let patch = own_texts(&flow, key, &request.texts).into_owned();
+    let (reply, texts) = confirm(&mut draft, &mut flow, key, input, &patch)?;
+    let texts = settled_texts(&draft, &flow, texts)?;
     finish(draft, flow, key, None, texts, reply)
+}
+
+/// What a confirmation must bring, beside a payment method.
+fn check_confirmation(flow: &FlowRecord, birth: u64, input: &IntentInput) -> Result<(), Halt> {
+    let intent = intent(flow)?;
+    let by_payer = input.by_payer == Some(true);
+    if by_payer && intent.confirmation_manual {
+        let message = "This PaymentIntent has `confirmation_method` = manual, so only your server can confirm it, with \
+                       the secret key.";
+        return Err(Refusal::new(message).code("payment_intent_unexpected_state").intent(birth).into());
+    }
+    if let Some(amount) = input.amount_to_confirm.filter(|amount| *amount != intent.amount) {
+        let (asked, whole) = (Money::new(amount, intent.currency), Money::new(intent.amount, intent.currency));
+        let message = format!(
+            "`amount_to_confirm` ({}) must equal the amount of the PaymentIntent ({}). Update the amount first.",
+            asked.display_major(),
+            whole.display_major()
+        );
+        return Err(Refusal::new(message).code("payment_intent_invalid_parameter").param("amount_to_confirm").into());
+    }
+    Ok(())
+}
+
+/// The payer's answer to an authentication (section 6.1): the payment goes on, or waits for another payment method.
+///
+/// # Errors
+/// A refusal where that authentication waits no more, or a missing fact. A decline is no error.
+pub fn authenticated(
+    facts: &dyn Facts,
+    ctx: &Context<'_>,
+    request: &Request,
+    birth: u64,
+    number: u16,
+    passed: bool,
+) -> Result<Outcome, Halt> {
+    let mut draft = Draft::new(facts, ctx);
+    let (_, mut flow) = load(facts, ctx, request.acting, birth)?;
+    let key = RecordKey::head(birth);
+    let intent = intent_mut(&mut flow)?;
+    let waits = intent.authentication.filter(|waits| waits.number == number);
+    let mut texts = None;
+    let (Some(waits), IntentStatus::RequiresAction) = (waits, intent.status) else {
+        let message = "This authentication was answered already, or the PaymentIntent went on without it.";
+        return Err(Refusal::new(message).code("payment_intent_unexpected_state").intent(birth).into());
+    };
+    if !passed {
+        intent.status = IntentStatus::RequiresPaymentMethod;
+        intent.failed_method = intent.method.take();
+        intent.last_error = Some(Decline { recipe: Recipe::AuthenticationFailed });
+        draft.event(flow.owner, EventKind::PaymentIntentFailed, intent_id(key));
+    } else if intent.confirmation_manual {
+        intent.status = IntentStatus::RequiresConfirmation;
+        intent.authentication = Some(Authentication { passed, ..waits });
+    } else {
+        let resolved = resolved(&draft, &flow, key)?;
+        let at = Circumstances { authenticated: true, ..Circumstances::default() };
+        if let Step::Answer(answer) = authentication::charge(resolved.card.recipe, at) {
+            (_, texts) = charge(&mut draft, &mut flow, key, resolved, answer, &TextPatch::default())?;
+        }
+    }
+    let texts = settled_texts(&draft, &flow, texts)?;
+    finish(draft, flow, key, None, texts, Reply::Object(intent_id(key)))
 }
 
 /// Captures an authorized payment, in full or in part (section 6.3).
@@ -354,8 +428,24 @@ fn no_such_charge(ctx: &Context<'_>, charge: &crate::primitives::id::ObjectId) -
 // ---------------------------------------------------------------------------------------------------------------
 // Parts
 
+/// Nothing is paid or authorized yet, and it may still be.
+pub fn is_open(status: IntentStatus) -> bool {
+    match status {
+        IntentStatus::RequiresPaymentMethod | IntentStatus::RequiresConfirmation | IntentStatus::RequiresAction => true,
+        IntentStatus::Processing | IntentStatus::RequiresCapture | IntentStatus::Succeeded | IntentStatus::Canceled => {
+            false
+        }
+    }
+}
+
 /// Applies parameters that create, update and confirm share.
-fn amend(draft: &mut Draft<'_>, flow: &mut FlowRecord, key: RecordKey, input: &IntentInput) -> Result<(), Halt> {
+fn amend(
+    draft: &mut Draft<'_>,
+    flow: &mut FlowRecord,
+    key: RecordKey,
+    input: &IntentInput,
+    texts: &TextPatch,
+) -> Result<(), Halt> {
     let (facts, ctx, owner) = (draft.facts, draft.ctx, flow.owner);
     {
         let intent = intent_mut(flow)?;
@@ -377,6 +467,15 @@ fn amend(draft: &mut Draft<'_>, flow: &mut FlowRecord, key: RecordKey, input: &I
         }
         if let Some(usage) = input.setup_future_usage {
             intent.setup_future_usage = Some(usage);
+        } else if input.clear_future_usage == Some(true) {
+            intent.setup_future_usage = None;
+        }
+        if let Some(options) = input.options {
+            intent.options = Some(intent.options.unwrap_or_default().amended(options));
+        }
+        let changes_payment = input.amount.is_some() || input.currency.is_some() || input.method.is_some();
+        if let Some(passed) = intent.authentication.as_mut().filter(|_| changes_payment) {
+            passed.passed = false;
         }
         if let Some(redirects) = input.automatic_methods {
             intent.automatic_methods = Some(redirects);
@@ -391,9 +490,39 @@ fn amend(draft: &mut Draft<'_>, flow: &mut FlowRecord, key: RecordKey, input: &I
     }
     amend_parties(draft, flow, input)?;
     if let Some(method) = &input.method {
-        take_method(draft, flow, key, method)?;
+        take_method(draft, flow, key, method, texts)?;
     }
     Ok(())
+}
+
+impl CardOptions {
+    /// With what an update gives.
+    #[must_use]
+    pub fn amended(self, by: CardOptions) -> CardOptions {
+        CardOptions {
+            three_d_secure: by.three_d_secure.or(self.three_d_secure),
+            capture_manual: by.capture_manual.or(self.capture_manual),
+            future_usage: by.future_usage.or(self.future_usage),
+        }
+    }
+}
+
+impl Intent {
+    /// What the payment method is to be kept for, if it is.
+    fn future_usage(&self) -> Option<FutureUsage> {
+        match self.options.and_then(|options| options.future_usage) {
+            None => self.setup_future_usage,
+            Some(CardUsage::None) => None,
+            Some(CardUsage::OnSession) => Some(FutureUsage::OnSession),
+            Some(CardUsage::OffSession) => Some(FutureUsage::OffSession),
+        }
+    }
+
+    /// The charge is only authorized at first.
+    fn captures_manually(&self) -> bool {
+        let for_cards = self.options.and_then(|options| options.capture_manual);
+        self.capture_method == CaptureMethod::Manual || for_cards == Some(true)
+    }
 }
 
 /// Destination, fee, transfer amount and rule exclude one another as section 5 states.
@@ -512,14 +641,28 @@ fn amend_split(flow: &mut FlowRecord, fee: Option<i64>, sent: Option<i64>, captu
     Ok(())
 }
 
-fn take_method(draft: &mut Draft<'_>, flow: &mut FlowRecord, key: RecordKey, input: &MethodInput) -> Result<(), Halt> {
-    let customer = intent(flow)?.customer;
-    let resolved = method::resolve(draft.facts, draft.ctx, flow.owner, input, customer)?;
+fn take_method(
+    draft: &mut Draft<'_>,
+    flow: &mut FlowRecord,
+    key: RecordKey,
+    input: &MethodInput,
+    texts: &TextPatch,
+) -> Result<(), Halt> {
+    let (customer, keeps) = {
+        let intent = intent(flow)?;
+        takes_cards(&intent.method_types)?;
+        (intent.customer, intent.future_usage().is_some())
+    };
+    let resolved = match unused_inline(flow, key, input) {
+        Some(own) => own,
+        None => method::resolve(draft.facts, draft.ctx, flow.owner, input, customer)?,
+    };
     for change in resolved.changes {
         draft.change(change);
     }
     let method = match resolved.saved {
         Some(method) => method,
+        None if keeps => own_method(draft, flow, key, resolved.card, texts)?,
         None => {
             let slot = flow.inline_method.map_or(Slot::INLINE_METHOD, |have| have.slot.saturating_add(1));
             flow.inline_method = Some(InlineMethod { card: resolved.card, made: draft.made(), slot });
@@ -530,10 +673,63 @@ fn take_method(draft: &mut Draft<'_>, flow: &mut FlowRecord, key: RecordKey, inp
     intent.method = Some(method);
     intent.status = IntentStatus::RequiresConfirmation;
     intent.last_error = None;
+    intent.failed_method = None;
     Ok(())
 }
 
-/// Charges the intent's payment method. Also the flow's texts, where `patch` or the new charge changes them.
+/// The intent's own card, given by its id again: it is fresh as long as nothing was charged to it (the payer failed to
+/// authenticate, say).
+fn unused_inline(flow: &FlowRecord, key: RecordKey, input: &MethodInput) -> Option<Resolved> {
+    let MethodInput::Saved(place) = *input else { return None };
+    let inline = flow.inline_method.filter(|inline| place == MethodRef { key, slot: inline.slot })?;
+    let charged = flow.charge.as_ref().is_some_and(|charge| charge.method == place);
+    (!charged).then(|| Resolved { saved: Some(place), ..Resolved::fresh(inline.card) })
+}
+
+/// A card can be used only where the caller let cards in.
+///
+/// # Errors
+/// 400.
+pub fn takes_cards(method_types: &[String]) -> Result<(), Halt> {
+    if method_types.is_empty() || method_types.iter().any(|kind| kind == "card") {
+        return Ok(());
+    }
+    let message = format!(
+        "The payment method is a card, and the allowed payment method types are: {}. Give one of these types, or allow \
+         `card`.",
+        method_types.join(", ")
+    );
+    Err(Refusal::new(message).code("payment_intent_incompatible_payment_method").param("payment_method").into())
+}
+
+/// A payment method that may be kept has a record of its own.
+fn own_method(
+    draft: &mut Draft<'_>,
+    flow: &mut FlowRecord,
+    key: RecordKey,
+    card: Card,
+    texts: &TextPatch,
+) -> Result<MethodRef, Halt> {
+    let key_no = text_key(draft.facts, draft.ctx, flow)?;
+    let at = RecordKey { birth: key.birth, child: next_child(flow)? };
+    method::of_intent(draft, flow.owner, at, card, key_no, texts)
+}
+
+/// A card that came before it was known that it is to be kept gets its own record after all.
+fn adopt_inline(draft: &mut Draft<'_>, flow: &mut FlowRecord, key: RecordKey) -> Result<(), Halt> {
+    let method = intent(flow)?.method;
+    let Some(inline) = flow.inline_method.filter(|inline| method == Some(MethodRef { key, slot: inline.slot })) else {
+        return Ok(());
+    };
+    let texts = draft.ctx.open(&flow.private);
+    let patch = TextPatch(texts.under("pi.").map(|(path, text)| (path.to_owned(), Some(text.to_owned()))).collect());
+    let own = own_method(draft, flow, key, inline.card, &patch)?;
+    intent_mut(flow)?.method = Some(own);
+    Ok(())
+}
+
+/// Uses the intent's payment method: the payer is asked to authenticate, or the issuer answers. Also the flow's texts,
+/// where `patch` or the new charge changes them.
 fn confirm(
     draft: &mut Draft<'_>,
     flow: &mut FlowRecord,
@@ -541,31 +737,96 @@ fn confirm(
     input: &IntentInput,
     patch: &TextPatch,
 ) -> Result<(Reply, Option<Texts>), Halt> {
-    // One that is only being made cannot be shown with the refusal.
-    let refused =
-        |refusal: Refusal| Halt::from(if key.birth < draft.ctx.seq { refusal.intent(key.birth) } else { refusal });
-    let (amount, currency, method, customer, capture_method, attempt) = {
-        let intent = intent(flow)?;
-        let method = intent.method.ok_or_else(|| {
-            let message = "You cannot confirm this PaymentIntent because it's missing a payment method. Give \
-                           `payment_method` or `payment_method_data` with the confirmation, or update it first.";
-            refused(Refusal::new(message).code("payment_intent_unexpected_state"))
-        })?;
-        if may_redirect(intent) && !input.return_url {
-            let message = "This payment accepts methods that may redirect the payer, so its confirmation needs a \
-                           `return_url`. Give one, or create the payment with `automatic_payment_methods[enabled]` \
-                           true and `automatic_payment_methods[allow_redirects]` never.";
-            return Err(refused(Refusal::new(message)));
-        }
-        (intent.amount, intent.currency, method, intent.customer, intent.capture_method, intent.attempts)
-    };
+    if intent(flow)?.future_usage().is_some() {
+        adopt_inline(draft, flow, key)?;
+    }
+    let resolved = resolved(draft, flow, key)?;
+    check_way_back(draft, flow, key, input)?;
     charge_model::check_parties(draft.facts, draft.ctx, flow)?;
-    let (card, spent) = card_of(draft, flow, key, method, customer)?;
-    if let Some(spent) = spent {
+    let at = {
+        let intent = intent(flow)?;
+        Circumstances {
+            off_session: input.off_session,
+            set_up: resolved.set_up,
+            asked: Circumstances::asked(intent.options),
+            authenticated: intent.authentication.is_some_and(|answered| answered.passed),
+        }
+    };
+    match authentication::charge(resolved.card.recipe, at) {
+        Step::Answer(answer) => charge(draft, flow, key, resolved, answer, patch),
+        Step::Challenge if input.error_on_requires_action => {
+            let answer = Answer { failure: Some(Recipe::AuthenticationRequired), three_d_secure: None };
+            charge(draft, flow, key, resolved, answer, patch)
+        }
+        Step::Challenge => {
+            let intent = intent_mut(flow)?;
+            intent.status = IntentStatus::RequiresAction;
+            intent.last_error = None;
+            intent.failed_method = None;
+            let by_sdk = input.by_sdk == Some(true);
+            intent.authentication = Some(Authentication::after(intent.authentication, by_sdk, input.return_url)?);
+            draft.event(flow.owner, EventKind::PaymentIntentRequiresAction, intent_id(key));
+            Ok((Reply::Object(intent_id(key)), patch_intent_texts(draft, flow, patch)))
+        }
+    }
+}
+
+/// A refusal that shows the intent; one that is only being made cannot be shown.
+fn refused(draft: &Draft<'_>, key: RecordKey, refusal: Refusal) -> Halt {
+    if key.birth < draft.ctx.seq { refusal.intent(key.birth).into() } else { refusal.into() }
+}
+
+/// A payer who may be sent away needs an address to come back to. The payer's own browser knows its way.
+fn check_way_back(draft: &Draft<'_>, flow: &FlowRecord, key: RecordKey, input: &IntentInput) -> Result<(), Halt> {
+    let here = input.by_sdk == Some(true) || input.by_payer == Some(true);
+    if here || input.return_url || !may_redirect(intent(flow)?) {
+        return Ok(());
+    }
+    let message = "This payment accepts methods that may redirect the payer, so its confirmation needs a `return_url`. \
+                   Give one, or create the payment with `automatic_payment_methods[enabled]` true and \
+                   `automatic_payment_methods[allow_redirects]` never.";
+    Err(refused(draft, key, Refusal::new(message)))
+}
+
+/// The card of the intent's payment method, as this entry leaves it.
+fn resolved(draft: &Draft<'_>, flow: &FlowRecord, key: RecordKey) -> Result<Resolved, Halt> {
+    let intent = intent(flow)?;
+    let method = intent.method.ok_or_else(|| {
+        let message = "You cannot confirm this PaymentIntent because it's missing a payment method. Give \
+                       `payment_method` or `payment_method_data` with the confirmation, or update it first.";
+        refused(draft, key, Refusal::new(message).code("payment_intent_unexpected_state"))
+    })?;
+    if let Some(inline) = flow.inline_method.filter(|inline| method == MethodRef { key, slot: inline.slot }) {
+        return Ok(Resolved { saved: Some(method), ..Resolved::fresh(inline.card) });
+    }
+    method::resolve(draft, draft.ctx, flow.owner, &MethodInput::Saved(method), intent.customer)
+}
+
+/// Charges a card, as its issuer answers. Also the flow's texts, where `patch` or the new charge changes them.
+fn charge(
+    draft: &mut Draft<'_>,
+    flow: &mut FlowRecord,
+    key: RecordKey,
+    resolved: Resolved,
+    answer: Answer,
+    patch: &TextPatch,
+) -> Result<(Reply, Option<Texts>), Halt> {
+    let (amount, currency, customer, usage, manual, attempt) = {
+        let intent = intent(flow)?;
+        let manual = intent.captures_manually();
+        (intent.amount, intent.currency, intent.customer, intent.future_usage(), manual, intent.attempts)
+    };
+    let owner = flow.owner;
+    let method = resolved.saved.ok_or_else(out_of_range)?;
+    let kept = match usage {
+        Some(usage) if answer.failure.is_none() => method::keep(draft, owner, method, customer, usage)?,
+        _ => false,
+    };
+    if !kept && let Some(spent) = resolved.spent {
         draft.change(spent);
     }
     let texts = begin_attempt(draft, flow, key, patch)?;
-    let failure = declines::of(card.recipe).map(|_| Decline { recipe: card.recipe });
+    let failure = answer.failure.map(|recipe| Decline { recipe });
     flow.charge = Some(Charge {
         made: draft.made(),
         attempt,
@@ -576,18 +837,22 @@ fn confirm(
         captured: false,
         failure,
         rail: settle::RAIL,
-        card,
+        card: resolved.card,
         method,
         available_on: None,
         uncaptured_rest: 0,
         transferred: 0,
+        three_d_secure: answer.three_d_secure,
     });
-    let owner = flow.owner;
     let charge_id = key.id(ObjectKind::Charge, attempt);
     {
         let intent = intent_mut(flow)?;
         intent.attempts = attempt.checked_add(1).ok_or_else(out_of_range)?;
         intent.last_error = failure;
+        intent.failed_method = None;
+        if let Some(answered) = intent.authentication.as_mut() {
+            answered.passed = false;
+        }
     }
     if failure.is_some() {
         let intent = intent_mut(flow)?;
@@ -598,7 +863,7 @@ fn confirm(
         return Ok((Reply::Declined(intent_id(key)), texts));
     }
     draft.event(owner, EventKind::ChargeSucceeded, charge_id);
-    if capture_method == CaptureMethod::Manual {
+    if manual {
         let days = i32::from(draft.ctx.tables.authorization_days);
         let until = draft.ctx.now.plus_days(days).ok_or_else(out_of_range)?;
         let intent = intent_mut(flow)?;
@@ -625,21 +890,6 @@ fn may_redirect(intent: &Intent) -> bool {
 /// Authorizations have an ordinal of their own in the due queue, so that capturing or canceling finds them.
 fn authorization_ordinal() -> u16 {
     u16::MAX
-}
-
-fn card_of(
-    draft: &Draft<'_>,
-    flow: &FlowRecord,
-    key: RecordKey,
-    method: MethodRef,
-    customer: Option<u64>,
-) -> Result<(Card, Option<Change>), Halt> {
-    if let Some(inline) = flow.inline_method.filter(|inline| method == MethodRef { key, slot: inline.slot }) {
-        return Ok((inline.card, None));
-    }
-    let input = MethodInput::Saved(method);
-    let resolved = method::resolve(draft.facts, draft.ctx, flow.owner, &input, customer)?;
-    Ok((resolved.card, resolved.spent))
 }
 
 /// Makes room for a new charge, which begins with the intent's texts as `patch` changes them. A failed charge before it
@@ -756,6 +1006,27 @@ fn patch_intent_texts(draft: &Draft<'_>, flow: &mut FlowRecord, patch: &TextPatc
     }
     texts.apply("pi.", patch);
     Some(texts)
+}
+
+/// A call's texts, without those that went to a payment method of its own.
+fn own_texts<'a>(flow: &FlowRecord, key: RecordKey, texts: &'a TextPatch) -> Cow<'a, TextPatch> {
+    let method = flow.intent.as_ref().and_then(|intent| intent.method);
+    match method {
+        Some(method) if method.key.birth == key.birth && method.key != key => Cow::Owned(method::without_method(texts)),
+        _ => Cow::Borrowed(texts),
+    }
+}
+
+/// The texts as a confirmation leaves them: where to send the payer back to is kept only while the payer is away, and a
+/// new charge has its statement descriptor.
+fn settled_texts(draft: &Draft<'_>, flow: &FlowRecord, mut texts: Option<Texts>) -> Result<Option<Texts>, Halt> {
+    let status = flow.intent.as_ref().map(|intent| intent.status);
+    if let Some(texts) = texts.as_mut()
+        && status != Some(IntentStatus::RequiresAction)
+    {
+        texts.0.remove("pi.return_url");
+    }
+    note_descriptor(draft, flow, texts)
 }
 
 /// A charge whose intent nobody sees has its texts for itself.

@@ -100,6 +100,12 @@ pub enum Record {
     /// A correction.
     #[n(11)]
     Adjustment(#[n(0)] AdjustmentRecord),
+    /// A setup intent with its latest attempt.
+    #[n(12)]
+    Setup(#[n(0)] Box<SetupRecord>),
+    /// An attempt of a setup intent that a later one superseded.
+    #[n(13)]
+    SetupAttempt(#[n(0)] SetupAttemptRecord),
 }
 
 impl Record {
@@ -117,6 +123,8 @@ impl Record {
             Record::FeeRefund(r) => r.owner,
             Record::Payout(r) => r.owner,
             Record::SplitRule(_) | Record::Adjustment(_) => AccountNo::PLATFORM,
+            Record::Setup(r) => r.owner,
+            Record::SetupAttempt(r) => r.owner,
         }
     }
 
@@ -134,7 +142,9 @@ impl Record {
             | Record::PaymentMethod(_)
             | Record::Token(_)
             | Record::Attempt(_)
-            | Record::SplitRule(_) => &[],
+            | Record::SplitRule(_)
+            | Record::Setup(_)
+            | Record::SetupAttempt(_) => &[],
         }
     }
 }
@@ -607,6 +617,9 @@ pub struct MethodRecord {
     /// billing_details, metadata.
     #[n(5)]
     pub private: Sealed,
+    /// Its issuer agreed to later payments without the payer: it was set up for `off_session`.
+    #[n(6)]
+    pub set_up: Option<bool>,
 }
 
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
@@ -735,9 +748,40 @@ pub enum Recipe {
     /// Can be attached to a customer; a charge declines.
     #[n(11)]
     ChargeCustomerFail,
-    /// Demands authentication (3-D Secure). Until hosted pages exist a confirmation of it is refused.
+    /// The decline of a payment that needs the payer to authenticate, who is not there. Cards of the time before
+    /// authentication have it as their own recipe.
     #[n(12)]
     AuthenticationRequired,
+    /// Demands authentication of payers who are there, and of absent ones unless it was set up for them.
+    #[n(13)]
+    AuthenticateUnlessSetUp,
+    /// Demands authentication always.
+    #[n(14)]
+    AuthenticateAlways,
+    /// Demands authentication of payers who are there; absent ones pay as if it had been set up.
+    #[n(15)]
+    AuthenticateOnSession,
+    /// As [`Recipe::AuthenticateUnlessSetUp`]; then every payment declines for lack of funds.
+    #[n(16)]
+    AuthenticateThenInsufficientFunds,
+    /// Demands authentication, then declines.
+    #[n(17)]
+    AuthenticateThenDecline,
+    /// Demands authentication, and asking for it fails: declines.
+    #[n(18)]
+    AuthenticationError,
+    /// Authenticates only where the seller asks for it.
+    #[n(19)]
+    AuthenticateIfAsked,
+    /// Authenticates without asking the payer.
+    #[n(20)]
+    AuthenticateSilently,
+    /// Succeeds, and cannot be authenticated.
+    #[n(21)]
+    AuthenticationUnsupported,
+    /// The payer failed to authenticate. No card's recipe: the reason of a failure without a charge.
+    #[n(22)]
+    AuthenticationFailed,
 }
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -907,11 +951,98 @@ pub struct Intent {
     /// `POST /v1/charges` made it: the machine is the same, but the API knows no payment intent.
     #[cbor(n(19), default, skip_if = "is_false")]
     pub without_object: bool,
+    /// `payment_method_options[card]`.
+    #[n(23)]
+    pub options: Option<CardOptions>,
+    /// The latest authentication that was asked for.
+    #[n(24)]
+    pub authentication: Option<Authentication>,
+    /// The payment method of [`Intent::last_error`] where it was no charge that failed.
+    #[n(25)]
+    pub failed_method: Option<MethodRef>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that the encoding asks for")]
 fn is_false(flag: &bool) -> bool {
     !flag
+}
+
+/// What the caller wants of cards in particular.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct CardOptions {
+    #[n(0)]
+    pub three_d_secure: Option<ThreeDSecureRequest>,
+    /// `capture_method=manual`, for cards only.
+    #[n(1)]
+    pub capture_manual: Option<bool>,
+    /// In place of the intent's own.
+    #[n(2)]
+    pub future_usage: Option<CardUsage>,
+}
+
+/// `request_three_d_secure`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum ThreeDSecureRequest {
+    #[default]
+    #[n(0)]
+    Automatic,
+    #[n(1)]
+    Any,
+    #[n(2)]
+    Challenge,
+}
+
+/// `payment_method_options[card][setup_future_usage]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum CardUsage {
+    #[n(0)]
+    None,
+    #[n(1)]
+    OnSession,
+    #[n(2)]
+    OffSession,
+}
+
+/// An authentication that a payer was asked for. It waits for an answer while its intent `requires_action`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Authentication {
+    /// Counts the intent's authentications from 1, so that the link of an earlier one opens nothing.
+    #[n(0)]
+    pub number: u16,
+    /// The caller's own code shows it (`use_stripe_sdk`), not a redirect.
+    #[n(1)]
+    pub by_sdk: bool,
+    /// A `return_url` came with the confirmation; it lies among the texts.
+    #[n(2)]
+    pub returns: bool,
+    /// It was passed, and the caller has to confirm once more (`confirmation_method=manual`).
+    #[n(3)]
+    pub passed: bool,
+}
+
+/// How a payment was authenticated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum ThreeDSecure {
+    /// The payer passed a challenge.
+    #[n(0)]
+    Challenged,
+    /// The issuer was content without one.
+    #[n(1)]
+    Silent,
+    /// The card takes no part in it, and the issuer answers for that.
+    #[n(2)]
+    NotEnrolled,
+    /// Asking the issuer failed.
+    #[n(3)]
+    LookupFailed,
+    /// The payer failed a challenge.
+    #[n(4)]
+    Failed,
 }
 
 /// How a payment's money is divided.
@@ -1045,6 +1176,9 @@ pub struct Charge {
     /// What transfers took of it, in its settlement currency; they may take no more than it brought.
     #[n(13)]
     pub transferred: i64,
+    /// How the payer was authenticated, if that was tried.
+    #[n(18)]
+    pub three_d_secure: Option<ThreeDSecure>,
 }
 
 impl Charge {
@@ -1379,6 +1513,101 @@ pub struct AdjustmentRecord {
     /// reason, author.
     #[n(3)]
     pub private: Sealed,
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Setup intents
+
+/// A wish to use a payment method later, and what became of it.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct SetupRecord {
+    #[n(0)]
+    pub owner: AccountNo,
+    #[n(1)]
+    pub made: Made,
+    /// As of a payment intent; never `requires_capture`.
+    #[n(2)]
+    pub status: IntentStatus,
+    /// Birth of the customer.
+    #[n(3)]
+    pub customer: Option<u64>,
+    #[n(4)]
+    pub method: Option<MethodRef>,
+    #[n(5)]
+    pub usage: FutureUsage,
+    #[n(6)]
+    pub last_error: Option<Decline>,
+    /// The latest attempt.
+    #[n(7)]
+    pub attempt: Option<SetupAttempt>,
+    #[n(8)]
+    pub authentication: Option<Authentication>,
+    /// As [`Intent::automatic_methods`].
+    #[n(9)]
+    pub automatic_methods: Option<bool>,
+    /// As [`Intent::method_types`].
+    #[n(10)]
+    pub method_types: Vec<String>,
+    #[n(11)]
+    pub options: Option<CardOptions>,
+    #[n(12)]
+    pub on_behalf_of: Option<AccountNo>,
+    #[n(13)]
+    pub cancellation_reason: Option<CancellationReason>,
+    /// Payment methods made so far; the next one is the child of this number plus 1.
+    #[n(14)]
+    pub children: u32,
+    /// description, return_url, metadata.
+    #[n(15)]
+    pub private: Sealed,
+}
+
+/// One try to set a payment method up.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct SetupAttempt {
+    #[n(0)]
+    pub made: Made,
+    /// From 0: its slot.
+    #[n(1)]
+    pub number: u16,
+    #[n(2)]
+    pub status: SetupAttemptStatus,
+    #[n(3)]
+    pub method: MethodRef,
+    #[n(4)]
+    pub card: Card,
+    /// Birth of the customer at that time.
+    #[n(5)]
+    pub customer: Option<u64>,
+    #[n(6)]
+    pub error: Option<Decline>,
+    #[n(7)]
+    pub three_d_secure: Option<ThreeDSecure>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum SetupAttemptStatus {
+    #[n(0)]
+    RequiresAction,
+    #[n(1)]
+    Succeeded,
+    #[n(2)]
+    Failed,
+    /// Another attempt or a cancellation came before the payer's answer.
+    #[n(3)]
+    Abandoned,
+}
+
+/// A superseded attempt. Its id keeps pointing at its setup intent; the slot leads here.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct SetupAttemptRecord {
+    #[n(0)]
+    pub owner: AccountNo,
+    #[n(1)]
+    pub attempt: SetupAttempt,
 }
 
 /// A record as decisions share it.

@@ -825,6 +825,7 @@ fn class_byte(class: Class) -> u8 {
         Class::Method => 4,
         Class::Account => 5,
         Class::Other => 6,
+        Class::Setup => 7,
     }
 }
 

@@ -11,6 +11,7 @@ mod damage;
 mod disk;
 mod fuzz;
 mod golden;
+mod intents;
 mod market;
 mod power;
 mod properties;

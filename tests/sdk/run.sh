@@ -111,7 +111,8 @@ for _ in $(seq 300); do
     sleep 0.1
 done
 [ -n "$FLORIN_URL" ] || give_up "the daemon announced no address within 30 seconds"
-export FLORIN_URL
+FLORIN_PUBLISHABLE_KEY=$(grep -Eo 'pk_test_[0-9a-f]+' "$work/daemon.log" | head -n 1)
+export FLORIN_URL FLORIN_PUBLISHABLE_KEY
 say "Florin listens on $FLORIN_URL"
 
 # --- the suites -----------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::super::secrets::hex;
 use super::super::view::{Id, Stop, View, account_id};
 use super::account;
+use super::authentication::{ThreeDSecure, three_d_secure};
 use super::card::{self, Card};
 use super::payment_intent::{self, Group};
 use super::payment_method::{self, Checks, Last4, brand, checks, funding};
@@ -124,7 +125,7 @@ struct CardDetails {
     network_transaction_id: Option<&'static str>,
     overcapture: Overcapture,
     regulated_status: &'static str,
-    three_d_secure: Option<&'static str>,
+    three_d_secure: Option<ThreeDSecure>,
     transaction_link_id: Option<&'static str>,
     wallet: Option<&'static str>,
 }
@@ -209,7 +210,7 @@ fn card_details(charge: &ChargeRecord, capture_before: Option<Timestamp>) -> Det
             network_transaction_id: None,
             overcapture: Overcapture { maximum_amount_capturable: charge.amount, status: "unavailable" },
             regulated_status: "unregulated",
-            three_d_secure: None,
+            three_d_secure: charge.three_d_secure.map(|how| three_d_secure(how, card.brand)),
             transaction_link_id: None,
             wallet: None,
         }),

@@ -13,7 +13,19 @@ pub fn words(recipe: Recipe) -> &'static DeclineText {
     declines::of(recipe).unwrap_or(&declines::GENERIC)
 }
 
-/// `payment_intent.last_payment_error`.
+/// What a payment method was tried for.
+#[derive(Clone, Copy, Debug)]
+pub enum Tried {
+    /// A payment, which may have left a failed charge.
+    Payment {
+        /// The latest charge.
+        charge: Option<Id>,
+    },
+    /// Later payments.
+    Setup,
+}
+
+/// `payment_intent.last_payment_error`, `setup_intent.last_setup_error`.
 #[derive(Serialize)]
 pub struct LastError<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -21,7 +33,8 @@ pub struct LastError<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     charge: Option<Id>,
     code: &'static str,
-    decline_code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decline_code: Option<&'static str>,
     doc_url: String,
     message: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,26 +48,55 @@ pub struct LastError<'a> {
     r#type: &'static str,
 }
 
-/// The last error of an intent: the latest charge and the method that it was made with.
+/// The last error of an intent: what was tried, and the method that it was tried with.
 pub fn last_error<'a>(
     view: &View<'_>,
     recipe: Recipe,
-    charge: Option<Id>,
+    tried: Tried,
     method: Option<(MethodRef, &'a payment_method::Source<'a>)>,
 ) -> LastError<'a> {
+    let payment_method = method.map(|(place, source)| payment_method::of(view, &place, source));
+    if recipe == Recipe::AuthenticationFailed {
+        return not_authenticated(tried, payment_method);
+    }
     let words = words(recipe);
     LastError {
         advice_code: words.advice_code,
-        charge,
+        charge: match tried {
+            Tried::Payment { charge } => charge,
+            Tried::Setup => None,
+        },
         code: words.code,
-        decline_code: words.decline_code,
+        decline_code: Some(words.decline_code),
         doc_url: super::super::error::doc_url(words.code),
         message: words.message,
         network_advice_code: words.network_advice_code,
         network_decline_code: words.network_decline_code,
         param: words.param,
-        payment_method: method.map(|(place, source)| payment_method::of(view, &place, source)),
+        payment_method,
         r#type: "card_error",
+    }
+}
+
+/// The payer failed to authenticate: no issuer declined, and there is no charge.
+fn not_authenticated<'a>(tried: Tried, payment_method: Option<Method<'a>>) -> LastError<'a> {
+    let code = match tried {
+        Tried::Payment { .. } => "payment_intent_authentication_failure",
+        Tried::Setup => "setup_intent_authentication_failure",
+    };
+    LastError {
+        advice_code: None,
+        charge: None,
+        code,
+        decline_code: None,
+        doc_url: super::super::error::doc_url(code),
+        message: "The payer did not pass the authentication that the card asks for. Confirm again with this payment \
+                  method or another one.",
+        network_advice_code: None,
+        network_decline_code: None,
+        param: None,
+        payment_method,
+        r#type: "invalid_request_error",
     }
 }
 

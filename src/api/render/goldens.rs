@@ -97,6 +97,9 @@ fn flow() -> FlowRecord {
             capture_before: None,
             on_behalf_of: None,
             without_object: false,
+            options: None,
+            authentication: None,
+            failed_method: None,
         }),
         charge: Some(Charge {
             made: made(),
@@ -113,6 +116,7 @@ fn flow() -> FlowRecord {
             available_on: Some(Day(20_777)),
             uncaptured_rest: 0,
             transferred: 10_000,
+            three_d_secure: None,
         }),
         transfers: vec![Transfer {
             made: made(),

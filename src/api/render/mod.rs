@@ -16,6 +16,7 @@ use crate::primitives::id::{ObjectId, ObjectKind};
 pub mod account;
 pub mod adjustment;
 pub mod application_fee;
+pub mod authentication;
 pub mod balance;
 pub mod balance_transaction;
 pub mod bank_account;
@@ -34,6 +35,7 @@ pub mod payment_method;
 pub mod payout;
 pub mod refund;
 pub mod reversal;
+pub mod setup_intent;
 pub mod split_rule;
 pub mod token;
 pub mod transfer;
@@ -105,6 +107,8 @@ pub fn object<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered<S::O
         ObjectKind::Payout => payout::render(view, id, sink),
         ObjectKind::Split => split_rule::render(view, id, sink),
         ObjectKind::Adjustment => adjustment::render(view, id, sink),
+        ObjectKind::SetupIntent => setup_intent::render(view, id, sink),
+        ObjectKind::SetupAttempt => setup_intent::render_attempt(view, id, sink),
         ObjectKind::Person
         | ObjectKind::Card
         | ObjectKind::AccountToken
@@ -113,8 +117,6 @@ pub fn object<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered<S::O
         | ObjectKind::Dispute
         | ObjectKind::Event
         | ObjectKind::WebhookEndpoint
-        | ObjectKind::SetupIntent
-        | ObjectKind::SetupAttempt
         | ObjectKind::Mandate
         | ObjectKind::Source
         | ObjectKind::File
@@ -417,6 +419,8 @@ pub fn object_name(kind: ObjectKind) -> &'static str {
         ObjectKind::Event => "event",
         ObjectKind::Split => "florin.split_rule",
         ObjectKind::Adjustment => "florin.adjustment",
+        ObjectKind::SetupIntent => "setup_intent",
+        ObjectKind::SetupAttempt => "setup_attempt",
         _ => "object",
     }
 }

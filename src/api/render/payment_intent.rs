@@ -3,9 +3,12 @@
 use serde::{Serialize, Serializer};
 
 use super::super::view::{Id, Stop, View};
+use super::authentication::{NextAction, next_action, requested};
+use super::decline::Tried;
 use super::{Hash, Rendered, Shipping, Sink, Words, decline, payment_method};
 use crate::domain::record::{
-    CancellationReason, CaptureMethod, FlowRecord, FutureUsage, Intent, IntentStatus, RecordKey, Slot, Split,
+    CancellationReason, CaptureMethod, CardUsage, FlowRecord, FutureUsage, Intent, IntentStatus, Recipe, RecordKey,
+    Slot, Split,
 };
 use crate::primitives::id::{ObjectId, ObjectKind};
 
@@ -37,7 +40,7 @@ struct PaymentIntent<'a> {
     livemode: bool,
     managed_payments: Option<&'static str>,
     metadata: Hash<'a>,
-    next_action: Option<&'static str>,
+    next_action: Option<NextAction<'a>>,
     on_behalf_of: Option<Id>,
     payment_method: Option<Id>,
     payment_method_configuration_details: Option<&'static str>,
@@ -65,10 +68,18 @@ struct AmountDetails {
     tip: super::Empty,
 }
 
+/// `automatic_payment_methods`.
 #[derive(Serialize)]
-struct AutomaticMethods {
+pub struct AutomaticMethods {
     allow_redirects: &'static str,
     enabled: bool,
+}
+
+impl AutomaticMethods {
+    /// Whatever there is, with redirects or without.
+    pub fn new(redirects: bool) -> AutomaticMethods {
+        AutomaticMethods { allow_redirects: if redirects { "always" } else { "never" }, enabled: true }
+    }
 }
 
 #[derive(Serialize)]
@@ -78,10 +89,14 @@ struct MethodOptions {
 
 #[derive(Serialize)]
 struct CardOptions {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capture_method: Option<&'static str>,
     installments: Option<&'static str>,
     mandate_options: Option<&'static str>,
     network: Option<&'static str>,
     request_three_d_secure: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    setup_future_usage: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -96,7 +111,7 @@ struct TransferData<'a> {
 }
 
 /// Card unless the caller named types.
-struct MethodTypes<'a>(&'a [String]);
+pub struct MethodTypes<'a>(pub &'a [String]);
 
 impl Serialize for MethodTypes<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -105,9 +120,11 @@ impl Serialize for MethodTypes<'_> {
 }
 
 /// `pi_…_secret_…`.
-struct ClientSecret<'a> {
-    id: Id,
-    secrets: &'a super::super::secrets::Secrets,
+pub struct ClientSecret<'a> {
+    /// The intent.
+    pub id: Id,
+    /// What the secret derives from.
+    pub secrets: &'a super::super::secrets::Secrets,
 }
 
 impl Serialize for ClientSecret<'_> {
@@ -168,7 +185,8 @@ pub fn status(status: IntentStatus) -> &'static str {
     }
 }
 
-fn reason(reason: CancellationReason) -> &'static str {
+/// A cancellation's reason.
+pub fn reason(reason: CancellationReason) -> &'static str {
     match reason {
         CancellationReason::Abandoned => "abandoned",
         CancellationReason::Duplicate => "duplicate",
@@ -186,7 +204,8 @@ fn capture_method(method: CaptureMethod) -> &'static str {
     }
 }
 
-fn future_usage(usage: FutureUsage) -> &'static str {
+/// A usage's word.
+pub fn future_usage(usage: FutureUsage) -> &'static str {
     match usage {
         FutureUsage::OnSession => "on_session",
         FutureUsage::OffSession => "off_session",
@@ -218,17 +237,23 @@ pub fn render<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered<S::O
     let texts = view.texts(&flow.private);
     let words = Words::new(&texts, "pi.");
     let latest = intent.attempts.checked_sub(1).map(|attempt| view.id(&key.id(ObjectKind::Charge, attempt)));
-    let failed = match (intent.last_error, &flow.charge) {
-        (Some(error), Some(charge)) => match payment_method::source(view, &charge.method) {
-            Ok(source) => Some((error.recipe, Some((charge.method, source)))),
-            Err(Stop::Gone) => Some((error.recipe, None)),
-            Err(stop) => return Err(stop),
-        },
-        _ => None,
+    let failed = match intent.last_error {
+        None => None,
+        Some(error) => {
+            let charged = flow.charge.as_ref().map(|charge| charge.method);
+            let method = if error.recipe == Recipe::AuthenticationFailed { intent.failed_method } else { charged };
+            match method.map(|method| payment_method::source(view, &method).map(|source| (method, source))) {
+                None | Some(Err(Stop::Gone)) => Some((error.recipe, None)),
+                Some(Ok(found)) => Some((error.recipe, Some(found))),
+                Some(Err(stop)) => return Err(stop),
+            }
+        }
     };
     let last_payment_error = failed.as_ref().map(|(recipe, method)| {
-        decline::last_error(view, *recipe, latest, method.as_ref().map(|(place, source)| (*place, source)))
+        let method = method.as_ref().map(|(place, source)| (*place, source));
+        decline::last_error(view, *recipe, Tried::Payment { charge: latest }, method)
     });
+    let options = intent.options.unwrap_or_default();
     let (application_fee_amount, split_rule) = match intent.split {
         Split::Destination { application_fee, .. } => (application_fee, None),
         Split::Direct(fee) => (Some(fee), None),
@@ -246,10 +271,7 @@ pub fn render<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered<S::O
         amount_received: intent.amount_received,
         application: (!flow.owner.is_platform()).then(|| view.application()),
         application_fee_amount,
-        automatic_payment_methods: intent.automatic_methods.map(|redirects| AutomaticMethods {
-            allow_redirects: if redirects { "always" } else { "never" },
-            enabled: true,
-        }),
+        automatic_payment_methods: intent.automatic_methods.map(AutomaticMethods::new),
         canceled_at: intent.canceled_at.map(|at| at.seconds()),
         cancellation_reason: intent.cancellation_reason.map(reason),
         capture_method: capture_method(intent.capture_method),
@@ -266,16 +288,22 @@ pub fn render<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered<S::O
         livemode: false,
         managed_payments: None,
         metadata: words.metadata(),
-        next_action: None,
+        next_action: next_action(view, own_id, intent.status, intent.authentication, words),
         on_behalf_of: intent.on_behalf_of.map(|account| view.account_id(account)),
         payment_method: intent.method.map(|method| view.method_id(&method)),
         payment_method_configuration_details: None,
         payment_method_options: MethodOptions {
             card: CardOptions {
+                capture_method: (options.capture_manual == Some(true)).then_some("manual"),
                 installments: None,
                 mandate_options: None,
                 network: None,
-                request_three_d_secure: "automatic",
+                request_three_d_secure: requested(options.three_d_secure.unwrap_or_default()),
+                setup_future_usage: options.future_usage.map(|usage| match usage {
+                    CardUsage::None => "none",
+                    CardUsage::OnSession => "on_session",
+                    CardUsage::OffSession => "off_session",
+                }),
             },
         },
         payment_method_types: MethodTypes(&intent.method_types),

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::super::secrets::hex;
 use super::super::view::{Id, Stop, View};
 use super::{BillingDetails, Hash, Rendered, Sink, Words};
-use crate::domain::record::{Brand, Card, Check, Funding, MethodRef, Record, RecordKey};
+use crate::domain::record::{Brand, Card, Check, Funding, MethodRef, Recipe, Record, RecordKey};
 use crate::domain::seal::Texts;
 use crate::primitives::id::ObjectId;
 use crate::primitives::time::Timestamp;
@@ -66,6 +66,11 @@ fn unsaved(card: &Card, now: Timestamp) -> Source<'_> {
 }
 
 impl Source<'_> {
+    /// The card.
+    pub fn card(&self) -> &Card {
+        self.card
+    }
+
     /// Who pays.
     pub fn billing(&self) -> BillingDetails<'_> {
         Words::new(&self.texts, "").billing(self.billing)
@@ -204,7 +209,7 @@ fn named<'a>(view: &View<'_>, id: impl Into<Cow<'a, str>>, source: &'a Source<'_
             last4: Last4(card.last4),
             networks: Networks { available: [brand(card.brand)], preferred: None },
             regulated_status: "unregulated",
-            three_d_secure_usage: ThreeDSecureUsage { supported: true },
+            three_d_secure_usage: ThreeDSecureUsage { supported: card.recipe != Recipe::AuthenticationUnsupported },
             wallet: None,
         },
         created: source.created,

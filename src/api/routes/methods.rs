@@ -2,8 +2,10 @@
 
 use super::super::cards::{self, BadCard, RawCard};
 use super::super::error::{ApiError, Fate};
+use super::super::expand::Expand;
 use super::super::expansion::PAYMENT_METHOD;
 use super::super::fields::Fields;
+use super::super::keys::KeyKind;
 use super::super::list::{self, METHODS};
 use super::super::render::{Rendered, ToBytes, payment_method};
 use super::super::request::Call;
@@ -122,6 +124,9 @@ pub fn lists_cards(fields: &Fields<'_>) -> Result<bool, ApiError> {
 pub async fn create(call: Call) -> Answered {
     let fields = call.fields();
     let expand = expansion(&fields, &PAYMENT_METHOD)?;
+    if fields.is_given("payment_method") {
+        return copy(&call, fields, &expand).await;
+    }
     must_be_card(&fields)?;
     let mut texts = Texts::default();
     texts.billing(&fields)?;
@@ -131,7 +136,21 @@ pub async fn create(call: Call) -> Answered {
     let hash = fields.required_hash("card")?;
     let input = card(&call, &hash).await?;
     fields.finish()?;
-    respond::submit(&call, Command::CreateMethod { input }, texts.into_patch(), &expand).await
+    respond::submit(&call, Command::CreateMethod { input, customer: None }, texts.into_patch(), &expand).await
+}
+
+/// A copy, on a connected account, of a payment method of the platform (and of the platform's customer, if it has one).
+async fn copy(call: &Call, fields: Fields<'_>, expand: &Expand) -> Answered {
+    // A publishable key is in everybody's hands: it must not take cards from one account to another.
+    if call.key_kind == KeyKind::Publishable {
+        return Err(ApiError::secret_key_required());
+    }
+    let text = fields.required_text("payment_method")?;
+    let input = named(call, text, "payment_method")?;
+    let customer = customer(call, &fields)?;
+    fields.ignore("type");
+    fields.finish()?;
+    respond::submit(call, Command::CreateMethod { input, customer }, Default::default(), expand).await
 }
 
 /// GET /v1/payment_methods/{payment_method}

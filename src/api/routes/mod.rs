@@ -24,6 +24,7 @@ pub mod methods;
 pub mod payment_intents;
 pub mod payouts;
 pub mod refunds;
+pub mod setup_intents;
 pub mod split_rules;
 pub mod tokens;
 pub mod transfers;

@@ -3,16 +3,18 @@
 use super::super::error::{ApiError, Place};
 use super::super::expansion::PAYMENT_INTENT;
 use super::super::fields::{Fields, Patch};
-use super::super::keys::KeyKind;
 use super::super::list::{self, INTENTS};
 use super::super::paging::Range;
+use super::super::payer;
 use super::super::request::Call;
 use super::super::respond;
 use super::super::texts::Texts;
 use super::super::view::Stage;
 use super::{Answered, amount, currency, customer, expansion, methods, paging};
 use crate::domain::command::{Command, IntentInput};
-use crate::domain::record::{CancellationReason, CaptureMethod, FutureUsage};
+use crate::domain::record::{
+    CancellationReason, CaptureMethod, CardOptions, CardUsage, FutureUsage, ThreeDSecureRequest,
+};
 use crate::primitives::id::{ObjectId, ObjectKind};
 
 const CAPTURE_METHODS: [(&str, CaptureMethod); 3] = [
@@ -20,8 +22,17 @@ const CAPTURE_METHODS: [(&str, CaptureMethod); 3] = [
     ("automatic_async", CaptureMethod::AutomaticAsync),
     ("manual", CaptureMethod::Manual),
 ];
-const FUTURE_USAGES: [(&str, FutureUsage); 2] =
+/// `usage`, `setup_future_usage`.
+pub const FUTURE_USAGES: [(&str, FutureUsage); 2] =
     [("off_session", FutureUsage::OffSession), ("on_session", FutureUsage::OnSession)];
+const CARD_USAGES: [(&str, CardUsage); 3] =
+    [("none", CardUsage::None), ("off_session", CardUsage::OffSession), ("on_session", CardUsage::OnSession)];
+/// `request_three_d_secure`.
+pub const THREE_D_SECURE_REQUESTS: [(&str, ThreeDSecureRequest); 3] = [
+    ("automatic", ThreeDSecureRequest::Automatic),
+    ("any", ThreeDSecureRequest::Any),
+    ("challenge", ThreeDSecureRequest::Challenge),
+];
 
 fn id(call: &Call) -> Result<ObjectId, ApiError> {
     call.path_id(0, &[ObjectKind::PaymentIntent], "payment_intent", "intent")
@@ -37,9 +48,7 @@ fn ignore_unused(fields: &Fields<'_>) {
         "mandate_data",
         "payment_details",
         "payment_method_configuration",
-        "payment_method_options",
         "radar_options",
-        "use_stripe_sdk",
     ] {
         fields.ignore(name);
     }
@@ -56,7 +65,10 @@ fn shared_texts(fields: &Fields<'_>, texts: &mut Texts) -> Result<(), ApiError> 
 }
 
 /// Payment method types: the current name and the one that older clients send.
-fn method_types(fields: &Fields<'_>) -> Result<Vec<String>, ApiError> {
+///
+/// # Errors
+/// 400.
+pub fn method_types(fields: &Fields<'_>) -> Result<Vec<String>, ApiError> {
     fields.at_most_one(&["allowed_payment_method_types", "payment_method_types"])?;
     let types = match fields.texts("allowed_payment_method_types")? {
         Some(types) => Some(types),
@@ -66,7 +78,10 @@ fn method_types(fields: &Fields<'_>) -> Result<Vec<String>, ApiError> {
 }
 
 /// `automatic_payment_methods`: whether redirects are allowed.
-fn automatic_methods(fields: &Fields<'_>) -> Result<Option<bool>, ApiError> {
+///
+/// # Errors
+/// 400.
+pub fn automatic_methods(fields: &Fields<'_>) -> Result<Option<bool>, ApiError> {
     let Some(hash) = fields.hash("automatic_payment_methods")? else { return Ok(None) };
     let enabled = hash.boolean("enabled")?.ok_or_else(|| ApiError::missing(hash.name_of("enabled")))?;
     let redirects = hash.one_of("allow_redirects", &[("always", true), ("never", false)])?;
@@ -101,10 +116,77 @@ async fn method(call: &Call, fields: &Fields<'_>, input: &mut IntentInput, texts
 }
 
 /// What confirming looks at.
-fn confirmation(fields: &Fields<'_>, input: &mut IntentInput) -> Result<(), ApiError> {
+fn confirmation(fields: &Fields<'_>, input: &mut IntentInput, texts: &mut Texts) -> Result<(), ApiError> {
     input.off_session = off_session(fields)?;
     input.error_on_requires_action = fields.boolean("error_on_requires_action")?.unwrap_or(false);
-    input.return_url = fields.text("return_url")?.is_some();
+    if let Some(url) = payer::return_url(fields)? {
+        input.return_url = true;
+        texts.set("return_url", url);
+    }
+    input.by_sdk = fields.boolean("use_stripe_sdk")?.filter(|by_sdk| *by_sdk);
+    Ok(())
+}
+
+/// What says how to confirm says nothing without a confirmation.
+///
+/// # Errors
+/// 400.
+pub fn only_with_confirm(fields: &Fields<'_>, confirm: bool, names: &[&'static str]) -> Result<(), ApiError> {
+    match names.iter().find(|name| !confirm && fields.is_given(name)) {
+        None => Ok(()),
+        Some(name) => {
+            let message = format!(
+                "`{name}` belongs to a confirmation: give it with `confirm` = true, or later with the call that confirms."
+            );
+            Err(ApiError::invalid(fields.name_of(name), message))
+        }
+    }
+}
+
+/// `payment_method_options`: only cards are there, so only what is said of cards counts.
+fn options(fields: &Fields<'_>) -> Result<Option<CardOptions>, ApiError> {
+    let Some(options) = fields.hash("payment_method_options")? else { return Ok(None) };
+    let card = options.hash("card")?;
+    options.ignore_rest();
+    let Some(card) = card else { return Ok(None) };
+    let given = CardOptions {
+        three_d_secure: card.one_of("request_three_d_secure", &THREE_D_SECURE_REQUESTS)?,
+        capture_manual: match card.clearable_one_of("capture_method", &[("manual", true)])? {
+            Patch::Keep => None,
+            Patch::Clear => Some(false),
+            Patch::Set(manual) => Some(manual),
+        },
+        future_usage: card.one_of("setup_future_usage", &CARD_USAGES)?,
+    };
+    for name in [
+        "cvc_token",
+        "installments",
+        "mandate_options",
+        "moto",
+        "network",
+        "request_extended_authorization",
+        "request_incremental_authorization",
+        "request_multicapture",
+        "request_overcapture",
+        "require_cvc_recollection",
+        "setup_credential_usage",
+        "statement_descriptor_suffix_kana",
+        "statement_descriptor_suffix_kanji",
+        "stored_credential_usage",
+        "three_d_secure",
+    ] {
+        card.ignore(name);
+    }
+    Ok(Some(given))
+}
+
+/// `setup_future_usage`, which an update may unset.
+fn future_usage(fields: &Fields<'_>, input: &mut IntentInput) -> Result<(), ApiError> {
+    match fields.clearable_one_of("setup_future_usage", &FUTURE_USAGES)? {
+        Patch::Keep => {}
+        Patch::Clear => input.clear_future_usage = Some(true),
+        Patch::Set(usage) => input.setup_future_usage = Some(usage),
+    }
     Ok(())
 }
 
@@ -161,13 +243,16 @@ pub async fn create(call: Call) -> Answered {
         capture_method: fields.one_of("capture_method", &CAPTURE_METHODS)?,
         confirmation_manual: fields.one_of("confirmation_method", &[("automatic", false), ("manual", true)])?,
         setup_future_usage: fields.one_of("setup_future_usage", &FUTURE_USAGES)?,
+        options: options(&fields)?,
         automatic_methods: automatic_methods(&fields)?,
         method_types: method_types(&fields)?,
         application_fee: application_fee(&fields)?,
         split_rule: split_rule(&call, &fields).await?,
         ..IntentInput::default()
     };
-    confirmation(&fields, &mut input)?;
+    let of_confirmation = ["error_on_requires_action", "off_session", "return_url", "use_stripe_sdk"];
+    only_with_confirm(&fields, input.confirm, &of_confirmation)?;
+    confirmation(&fields, &mut input, &mut texts)?;
     transfer_data(&call, &fields, true, &mut input, &mut texts)?;
     if let Some(account) = fields.text("on_behalf_of")? {
         input.on_behalf_of = Some(call.body_account(account, "account", "on_behalf_of"));
@@ -184,18 +269,10 @@ pub async fn create(call: Call) -> Answered {
 pub async fn retrieve(call: Call) -> Answered {
     let id = id(&call)?;
     let fields = call.fields();
-    let secret = fields.text("client_secret")?;
-    // A publishable key reads an intent only with its secret; a secret key need not give it.
-    if call.key_kind == KeyKind::Publishable || secret.is_some() {
-        let text = call.path_text(0);
-        let right = format!("{text}_secret_{}", call.secrets().client_secret(text).as_str());
-        if secret != Some(right.as_str()) {
-            return Err(ApiError::invalid("client_secret", "The client_secret provided does not match this payment."));
-        }
-    }
-    let expand = expansion(&fields, &PAYMENT_INTENT)?;
+    payer::admit(&call, &fields)?;
+    let expand = payer::expansion(&call, &fields, &PAYMENT_INTENT)?;
     fields.finish()?;
-    super::shown(&call, id, &expand, "payment_intent", "intent").await
+    payer::shown(&call, super::shown(&call, id, &expand, "payment_intent", "intent").await)
 }
 
 /// POST /v1/payment_intents/{intent}
@@ -209,12 +286,13 @@ pub async fn update(call: Call) -> Answered {
         currency: currency(&fields, "currency")?,
         customer: customer(&call, &fields)?,
         capture_method: fields.one_of("capture_method", &CAPTURE_METHODS)?,
-        setup_future_usage: fields.one_of("setup_future_usage", &FUTURE_USAGES)?,
+        options: options(&fields)?,
         method_types: method_types(&fields)?,
         application_fee: application_fee(&fields)?,
         split_rule: split_rule(&call, &fields).await?,
         ..IntentInput::default()
     };
+    future_usage(&fields, &mut input)?;
     transfer_data(&call, &fields, false, &mut input, &mut texts)?;
     shared_texts(&fields, &mut texts)?;
     method(&call, &fields, &mut input, &mut texts).await?;
@@ -228,23 +306,33 @@ pub async fn update(call: Call) -> Answered {
 pub async fn confirm(call: Call) -> Answered {
     let intent = id(&call)?.birth;
     let fields = call.fields();
-    let expand = expansion(&fields, &PAYMENT_INTENT)?;
+    payer::admit(&call, &fields)?;
+    payer::only_from_seller(&call, &fields, &["capture_method", "error_on_requires_action", "off_session"])?;
+    let expand = payer::expansion(&call, &fields, &PAYMENT_INTENT)?;
     let mut texts = Texts::default();
     let mut input = IntentInput {
         confirm: true,
         capture_method: fields.one_of("capture_method", &CAPTURE_METHODS)?,
-        setup_future_usage: fields.one_of("setup_future_usage", &FUTURE_USAGES)?,
+        options: options(&fields)?,
         method_types: method_types(&fields)?,
+        by_payer: payer::asks(&call).then_some(true),
+        amount_to_confirm: amount(&fields, "amount_to_confirm")?,
         ..IntentInput::default()
     };
-    confirmation(&fields, &mut input)?;
+    if payer::asks(&call) && input.options.is_some_and(|options| options.capture_manual.is_some()) {
+        let message = "How the payment is captured can only be said with a secret key, from your server.";
+        return Err(ApiError::invalid("payment_method_options[card][capture_method]", message));
+    }
+    future_usage(&fields, &mut input)?;
+    confirmation(&fields, &mut input, &mut texts)?;
     texts.email(&fields, "receipt_email")?;
     texts.shipping(&fields)?;
     method(&call, &fields, &mut input, &mut texts).await?;
     ignore_unused(&fields);
     fields.finish()?;
     let input = Box::new(input);
-    respond::submit(&call, Command::ConfirmIntent { intent, input }, texts.into_patch(), &expand).await
+    let answered = respond::submit(&call, Command::ConfirmIntent { intent, input }, texts.into_patch(), &expand).await;
+    payer::shown(&call, answered)
 }
 
 /// POST /v1/payment_intents/{intent}/capture
