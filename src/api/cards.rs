@@ -3,7 +3,10 @@
 //! The only place that sees a card number, a security code or a bank account number. It turns them into brand, last
 //! four digits, keyed fingerprint and recipe; they go no further. One table each; a new test card is a row.
 
+use std::borrow::Cow;
+
 use super::secrets::{Secrets, hex};
+use super::{bank_formats, identity};
 use crate::domain::record::{BankOutcome, BankStatus, Brand, Card, Check, ExternalAccount, Funding, Made, Recipe};
 use crate::primitives::country::Country;
 use crate::primitives::currency::Currency;
@@ -319,25 +322,28 @@ pub struct RawBank<'a> {
 }
 
 /// A bank account that cannot be: a 400 with this code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadBank {
     /// Error code.
     pub code: &'static str,
     /// The field at fault.
     pub param: &'static str,
     /// What is wrong.
-    pub message: &'static str,
+    pub message: Cow<'static, str>,
 }
 
 const BAD_ACCOUNT: BadBank = BadBank {
     code: "account_number_invalid",
     param: "account_number",
-    message: "Invalid account number: expected the digits of an account, or an IBAN whose check digits are right.",
+    message: Cow::Borrowed(
+        "Invalid account number: expected as many digits as accounts of this country have or, where it uses them, an \
+         IBAN whose check digits are right.",
+    ),
 };
 const BAD_ROUTING: BadBank = BadBank {
     code: "routing_number_invalid",
     param: "routing_number",
-    message: "Invalid routing number: expected nine digits in the US, six in the UK.",
+    message: Cow::Borrowed("The bank routing number provided is invalid."),
 };
 
 /// What the last digits of a test account say about payouts to it (section 13.4), US and UK.
@@ -386,16 +392,27 @@ pub fn bank(secrets: &Secrets, given: &RawBank<'_>) -> Result<ExternalAccount, B
     if !is_iban && (number.len() < 4 || number.len() > 20 || !number.bytes().all(|byte| byte.is_ascii_digit())) {
         return Err(BAD_ACCOUNT);
     }
+    let format = bank_formats::of(given.country);
+    if is_iban && !bank_formats::iban_fits(given.country, &number)
+        || !is_iban
+            && (bank_formats::wants_iban(given.country) || format.is_some_and(|form| !form.takes_account(&number)))
+    {
+        return Err(BAD_ACCOUNT);
+    }
     let routing: Option<String> =
         given.routing_number.map(|text| text.chars().filter(|c| !matches!(c, ' ' | '-')).collect());
-    let digits = routing.as_deref().map(|text| text.bytes().filter(u8::is_ascii_digit).count() == text.len());
-    let routing_fits = match given.country {
-        Country::US => routing.as_ref().is_some_and(|text| text.len() == 9) && digits == Some(true),
-        Country::GB => is_iban || routing.as_ref().is_some_and(|text| text.len() == 6) && digits == Some(true),
+    let routing_fits = match format {
+        Some(format) if !is_iban => format.takes_routing(routing.as_deref()),
         _ => routing.as_ref().is_none_or(|text| (3..=11).contains(&text.len())),
     };
     if !routing_fits {
-        return Err(BAD_ROUTING);
+        let shown = format.map_or("xxxxxxxxx", |format| format.shown);
+        let message = format!(
+            "Invalid routing number for {}. The number must contain both the bank code and the branch code, and should \
+             be in the format {shown}.",
+            given.country
+        );
+        return Err(BadBank { message: Cow::Owned(message), ..BAD_ROUTING });
     }
     let outcome = if is_iban {
         let (head, tail) = number.split_at(number.len() - 4);
@@ -419,6 +436,8 @@ pub fn bank(secrets: &Secrets, given: &RawBank<'_>) -> Result<ExternalAccount, B
         status: BankStatus::New,
         holder_type: given.holder_type.map(str::to_owned),
         deleted: false,
+        card: None,
+        check: identity::ownership(&number).filter(|_| given.country == Country::US),
     })
 }
 

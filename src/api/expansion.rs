@@ -13,7 +13,27 @@ use crate::ledger::AccountNo;
 use crate::primitives::id::{ObjectId, ObjectKind};
 
 /// `account`.
-pub static ACCOUNT: Shape = Shape { properties: &[] };
+pub static ACCOUNT: Shape = Shape {
+    properties: &[
+        Property::hash("company", &[&WITH_VERIFICATION]),
+        Property::expandable("external_accounts", &[&EXTERNAL_ACCOUNTS]),
+        Property::expandable("individual", &[&PERSON]),
+        Property::hash("settings", &[&SETTINGS]),
+    ],
+};
+static EXTERNAL_ACCOUNTS: Shape = Shape { properties: &[Property::expandable("data", &[&EXTERNAL_ACCOUNT])] };
+static SETTINGS: Shape = Shape { properties: &[Property::hash("branding", &[&BRANDING])] };
+static BRANDING: Shape =
+    Shape { properties: &[Property::expandable("icon", &[&PLAIN]), Property::expandable("logo", &[&PLAIN])] };
+static WITH_VERIFICATION: Shape = Shape { properties: &[Property::hash("verification", &[&VERIFICATION])] };
+static VERIFICATION: Shape = Shape {
+    properties: &[Property::hash("additional_document", &[&DOCUMENT]), Property::hash("document", &[&DOCUMENT])],
+};
+static DOCUMENT: Shape =
+    Shape { properties: &[Property::expandable("back", &[&PLAIN]), Property::expandable("front", &[&PLAIN])] };
+
+/// `person`.
+pub static PERSON: Shape = Shape { properties: &[Property::hash("verification", &[&VERIFICATION])] };
 /// `application`: an id that stays one.
 static APPLICATION: Shape = Shape { properties: &[] };
 /// What has nothing to expand.
@@ -132,15 +152,15 @@ pub static PAYOUT: Shape = Shape {
     properties: &[
         Property::expandable("application_fee", &[&APPLICATION_FEE]),
         Property::expandable("balance_transaction", &[&BALANCE_TRANSACTION]),
-        Property::expandable("destination", &[&BANK_ACCOUNT]),
+        Property::expandable("destination", &[&EXTERNAL_ACCOUNT]),
         Property::expandable("failure_balance_transaction", &[&BALANCE_TRANSACTION]),
         Property::expandable("original_payout", &[&PAYOUT]),
         Property::expandable("reversed_by", &[&PAYOUT]),
     ],
 };
 
-/// `bank_account`.
-pub static BANK_ACCOUNT: Shape = Shape { properties: &[Property::expandable("account", &[&ACCOUNT])] };
+/// `bank_account`, or `card`: where an account's payouts go.
+pub static EXTERNAL_ACCOUNT: Shape = Shape { properties: &[Property::expandable("account", &[&ACCOUNT])] };
 
 /// `capability`.
 pub static CAPABILITY: Shape = Shape { properties: &[Property::expandable("account", &[&ACCOUNT])] };

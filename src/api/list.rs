@@ -280,6 +280,7 @@ fn made_there(view: &View<'_>, listed: Listed, account: AccountNo, place: &Index
         | Record::Adjustment(_)
         | Record::Token(_)
         | Record::Attempt(_)
+        | Record::Person(_)
         | Record::Setup(_)
         | Record::SetupAttempt(_) => {}
     }
@@ -321,6 +322,7 @@ pub fn made(view: &View<'_>, id: &ObjectId) -> Rendered<Made> {
         Record::Adjustment(record) => record.made,
         Record::Setup(record) => record.made,
         Record::SetupAttempt(record) => record.attempt.made,
+        Record::Person(record) => record.made,
     })
 }
 

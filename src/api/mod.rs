@@ -22,6 +22,7 @@ use axum::extract::{RawPathParams, Request, State};
 use axum::http::{Method, Response};
 use axum::routing::{MethodRouter, delete, get, post};
 
+pub mod bank_formats;
 pub mod cards;
 pub mod error;
 pub mod expand;
@@ -50,8 +51,9 @@ use metrics::Metrics;
 use request::{Access, Call};
 use respond::{Done, answer};
 use routes::{
-    Answered, accounts, application_fees, balance, balance_transactions, charges, customers, events, florin, methods,
-    payment_intents, payouts, refunds, setup_intents, split_rules, tokens, transfers,
+    Answered, accounts, application_fees, balance, balance_transactions, charges, country_specs, customers, events,
+    external_accounts, florin, methods, payment_intents, payouts, persons, refunds, setup_intents, split_rules, tokens,
+    transfers,
 };
 
 /// Bytes of a request's body, where nothing else is configured.
@@ -144,7 +146,9 @@ pub fn router(state: Arc<ApiState>) -> Router {
 
 fn accounts_routes(routes: Routes) -> Routes {
     let capability: Route = reads!(accounts::capability_retrieve).merge(writes!(accounts::capability_update));
-    let external: Route = reads!(accounts::external_accounts).merge(writes!(accounts::external_account_create));
+    let external: Route = reads!(external_accounts::retrieve)
+        .merge(writes!(external_accounts::update))
+        .merge(deletes!(external_accounts::delete));
     routes
         .route("/v1/account", reads!(accounts::own))
         .route("/v1/accounts", reads!(accounts::index).merge(writes!(accounts::create)))
@@ -154,8 +158,20 @@ fn accounts_routes(routes: Routes) -> Routes {
         )
         .route("/v1/accounts/{account}/capabilities", reads!(accounts::capabilities_list))
         .route("/v1/accounts/{account}/capabilities/{capability}", capability)
-        .route("/v1/accounts/{account}/external_accounts", external)
-        .route("/v1/accounts/{account}/external_accounts/{id}", reads!(accounts::external_account_retrieve))
+        .route(
+            "/v1/accounts/{account}/external_accounts",
+            reads!(external_accounts::index).merge(writes!(external_accounts::create)),
+        )
+        .route("/v1/accounts/{account}/external_accounts/{id}", external)
+        .route("/v1/accounts/{account}/persons", reads!(persons::index).merge(writes!(persons::create)))
+        .route(
+            "/v1/accounts/{account}/persons/{person}",
+            reads!(persons::retrieve).merge(writes!(persons::update)).merge(deletes!(persons::delete)),
+        )
+        .route("/v1/accounts/{account}/reject", writes!(accounts::reject))
+        .route("/v1/accounts/{account}/unreject", writes!(accounts::unreject))
+        .route("/v1/country_specs", reads!(country_specs::index))
+        .route("/v1/country_specs/{country}", reads!(country_specs::retrieve))
         .route("/v1/customers", reads!(customers::index).merge(writes!(customers::create)))
         .route(
             "/v1/customers/{customer}",

@@ -27,6 +27,20 @@ impl Texts {
         self.patch.set(path, text);
     }
 
+    /// Removes a path and all below it.
+    pub fn clear(&mut self, path: impl Into<String>) {
+        self.patch.clear(path);
+    }
+
+    /// What was collected inside a hash, at the paths that it has without it: `h[a][b]` is `a[b]`.
+    pub fn lifted_out_of(self, hash: &str) -> TextPatch {
+        let lifted = self.patch.0.into_iter().filter_map(|(path, text)| {
+            let (first, rest) = path.strip_prefix(hash)?.strip_prefix('[')?.split_once(']')?;
+            Some((format!("{first}{rest}"), text))
+        });
+        TextPatch(lifted.collect())
+    }
+
     fn put(&mut self, path: &str, text: Patch<&str>) {
         match text {
             Patch::Keep => {}

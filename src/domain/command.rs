@@ -5,9 +5,10 @@
 
 use minicbor::{Decode, Encode};
 
+use super::facts::{Facts, Finding};
 use super::record::{
     AccountKind, BusinessType, CancellationReason, CaptureMethod, Card, CardOptions, Controller, ExternalAccount,
-    FutureUsage, Identity, MethodRef, PayoutInterval, RefundReason, Share,
+    FutureUsage, MethodRef, PayoutInterval, RefundReason, Share, TokenContent,
 };
 use crate::ledger::{AccountNo, Posting, SourceType};
 use crate::primitives::{country::Country, currency::Currency, id::ObjectId, time::Timestamp};
@@ -413,6 +414,71 @@ pub enum Command {
         #[n(1)]
         reason: Option<CancellationReason>,
     },
+    #[n(100)]
+    AddExternalAccount {
+        #[n(0)]
+        account: AccountNo,
+        #[n(1)]
+        input: Box<ExternalInput>,
+    },
+    #[n(101)]
+    UpdateExternalAccount {
+        /// `ba_…` or `card_…`.
+        #[n(0)]
+        external: ObjectId,
+        #[n(1)]
+        change: ExternalPatch,
+    },
+    #[n(102)]
+    DeleteExternalAccount {
+        #[n(0)]
+        external: ObjectId,
+    },
+    #[n(103)]
+    CreatePerson {
+        #[n(0)]
+        account: AccountNo,
+        #[n(1)]
+        input: Box<PersonInput>,
+    },
+    #[n(104)]
+    UpdatePerson {
+        #[n(0)]
+        account: AccountNo,
+        /// Child number; 0 is the account's individual.
+        #[n(1)]
+        person: u32,
+        #[n(2)]
+        input: Box<PersonInput>,
+    },
+    #[n(105)]
+    DeletePerson {
+        #[n(0)]
+        account: AccountNo,
+        #[n(1)]
+        person: u32,
+    },
+    #[n(106)]
+    RejectAccount {
+        #[n(0)]
+        account: AccountNo,
+        #[n(1)]
+        reason: RejectReason,
+        /// `payouts_action` = none: what it has may still be paid out.
+        #[n(2)]
+        pays_out: bool,
+    },
+    #[n(107)]
+    UnrejectAccount {
+        #[n(0)]
+        account: AccountNo,
+    },
+    /// An account token or a person token.
+    #[n(108)]
+    CreateIdentityToken {
+        #[n(0)]
+        content: Box<TokenContent>,
+    },
 }
 
 impl Command {
@@ -423,7 +489,7 @@ impl Command {
     }
 }
 
-/// Parameters of an account, as far as decisions need them; the rest are texts.
+/// Parameters of an account, as far as decisions need them; the rest are texts. Number 6 is used up by an earlier form.
 #[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
 #[cbor(map)]
 pub struct AccountInput {
@@ -440,9 +506,6 @@ pub struct AccountInput {
     /// (wire name, requested)
     #[n(5)]
     pub capabilities: Vec<(String, bool)>,
-    /// What was given of identity in this call.
-    #[n(6)]
-    pub identity: Identity,
     /// A bank account or debit card given as a hash.
     #[n(7)]
     pub external_account: Option<Box<ExternalAccount>>,
@@ -458,6 +521,79 @@ pub struct AccountInput {
     pub delay_days: Option<u8>,
     #[n(12)]
     pub debit_negative_balances: Option<bool>,
+    /// What the call tells of the account and its individual.
+    #[n(20)]
+    pub facts: Facts,
+    /// … and what a token tells (birth).
+    #[n(21)]
+    pub account_token: Option<u64>,
+    /// Whether the service agreement is the recipient's.
+    #[n(22)]
+    pub is_recipient: Option<bool>,
+}
+
+/// An external account to add.
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+pub struct ExternalInput {
+    /// Given as a hash …
+    #[n(0)]
+    pub account: Option<Box<ExternalAccount>>,
+    /// … or as a token of a bank account or a card (birth).
+    #[n(1)]
+    pub token: Option<u64>,
+    /// `default_for_currency`.
+    #[n(2)]
+    pub default: Option<bool>,
+}
+
+/// Changes to an external account beside its texts.
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+pub struct ExternalPatch {
+    #[n(0)]
+    pub default: Option<bool>,
+    #[n(1)]
+    pub exp_month: Option<u8>,
+    #[n(2)]
+    pub exp_year: Option<u16>,
+    /// `Some(None)` clears it.
+    #[n(3)]
+    pub holder_type: Change<String>,
+    /// What a document says of who owns it.
+    #[n(4)]
+    pub ownership: Option<Finding>,
+}
+
+/// What a call tells of a person, beside its texts.
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+pub struct PersonInput {
+    #[n(0)]
+    pub facts: Facts,
+    /// A person token (birth).
+    #[n(1)]
+    pub token: Option<u64>,
+}
+
+/// Why a platform rejects an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum RejectReason {
+    #[n(0)]
+    Fraud,
+    #[n(1)]
+    TermsOfService,
+    #[n(2)]
+    Other,
+}
+
+impl RejectReason {
+    /// `disabled_reason` after `rejected.`: what says that it was the platform.
+    pub fn disabled_reason(self) -> &'static str {
+        match self {
+            RejectReason::Fraud => "platform_fraud",
+            RejectReason::TermsOfService => "platform_terms_of_service",
+            RejectReason::Other => "platform_other",
+        }
+    }
 }
 
 /// Parameters of a payment intent; create, update and confirm share them.

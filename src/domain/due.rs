@@ -47,4 +47,10 @@ pub enum DueKind {
     /// An authorization that was not captured ends.
     #[n(2)]
     AuthorizationExpires(#[n(0)] u64),
+    /// What was told of an account is verified.
+    #[n(28)]
+    VerificationEnds(#[n(0)] AccountNo),
+    /// The time to tell what is due of an account is over.
+    #[n(29)]
+    RequirementsFallDue(#[n(0)] AccountNo),
 }

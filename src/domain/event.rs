@@ -84,4 +84,7 @@ event_kinds! {
     48 SetupIntentFailed "setup_intent.setup_failed";
     49 SetupIntentRequiresAction "setup_intent.requires_action";
     50 SetupIntentCanceled "setup_intent.canceled";
+    100 PersonCreated "person.created";
+    101 PersonUpdated "person.updated";
+    102 PersonDeleted "person.deleted";
 }

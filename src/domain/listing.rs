@@ -67,6 +67,7 @@ pub fn list(change: &mut Change, seq: u64) {
         | Record::Payout(_)
         | Record::SplitRule(_)
         | Record::Adjustment(_)
+        | Record::Person(_)
         | Record::Setup(_)
         | Record::SetupAttempt(_) => {}
     }
@@ -102,7 +103,7 @@ pub fn class_of(record: &Record) -> Class {
         Record::Payout(_) => Class::Payout,
         Record::Customer(_) => Class::Customer,
         Record::PaymentMethod(_) | Record::Token(_) => Class::Method,
-        Record::Account(_) => Class::Account,
+        Record::Account(_) | Record::Person(_) => Class::Account,
         Record::SplitRule(_) | Record::Adjustment(_) => Class::Other,
         Record::Setup(_) | Record::SetupAttempt(_) => Class::Setup,
     }

@@ -11,8 +11,8 @@ use super::declines;
 use super::draft::Draft;
 use super::event::EventKind;
 use super::record::{
-    BankStatus, Card, Check, CustomerRecord, ExternalAccount, FutureUsage, MethodRecord, MethodRef, Recipe, Record,
-    RecordKey, Shared, Slot, TokenContent, TokenRecord,
+    AccountToken, BankStatus, Card, Check, CustomerRecord, ExternalAccount, FutureUsage, MethodRecord, MethodRef,
+    Recipe, Record, RecordKey, Shared, Slot, TokenContent, TokenRecord,
 };
 use super::refund::no_such;
 use super::seal::Texts;
@@ -192,6 +192,19 @@ pub fn create_bank_token(
     create_token(facts, ctx, request, TokenContent::Bank(bank), ObjectKind::BankAccountToken)
 }
 
+/// Creates a token of an account's legal entity, or of a person. Texts as [`TokenContent`] says.
+///
+/// # Errors
+/// A missing fact.
+pub fn create_identity_token(
+    facts: &dyn Facts,
+    ctx: &Context<'_>,
+    request: &Request,
+    content: &TokenContent,
+) -> Result<Outcome, Halt> {
+    create_token(facts, ctx, request, content.clone(), token_id(0, content).kind)
+}
+
 fn create_token(
     facts: &dyn Facts,
     ctx: &Context<'_>,
@@ -227,14 +240,15 @@ fn take_card_token(
             let message = "This token holds a bank account; a card token is needed here.";
             Err(Refusal::new(message).param(param).into())
         }
+        TokenContent::Account(_) | TokenContent::Person(_) => Err(other_token(param)),
     }
 }
 
-/// Uses a bank account token up: its bank account, its texts, and the change to record.
+/// Uses a token of a bank account or of a debit card up, as where payouts go.
 ///
 /// # Errors
-/// 400 for what is unknown, another owner's, a card's or used up; a missing fact.
-pub fn take_bank_token(
+/// 400 for what is unknown, another owner's, neither of both or used up; a missing fact.
+pub fn take_external_token(
     facts: &dyn Facts,
     ctx: &Context<'_>,
     owner: AccountNo,
@@ -242,13 +256,58 @@ pub fn take_bank_token(
     param: &str,
 ) -> Result<(ExternalAccount, Texts, Change), Halt> {
     let (token, used) = take_token(facts, ctx, owner, birth, ObjectKind::BankAccountToken, param)?;
+    let texts = ctx.open(&token.private);
     match token.content {
-        TokenContent::Bank(bank) => Ok((bank, ctx.open(&token.private), used)),
-        TokenContent::Card(_) => {
-            let message = "This token holds a card; a token of a bank account is needed here.";
-            Err(Refusal::new(message).param(param).into())
+        TokenContent::Bank(bank) => Ok((bank, texts, used)),
+        TokenContent::Card(card) => {
+            let currency = card.country.default_currency().ok_or_else(|| {
+                let message = format!("Debit cards of {} cannot be paid out to. Give a bank account.", card.country);
+                Halt::from(Refusal::new(message).code("invalid_card_type").param(param))
+            })?;
+            Ok((ExternalAccount::debit_card(card, currency), texts, used))
         }
+        TokenContent::Account(_) | TokenContent::Person(_) => Err(other_token(param)),
     }
+}
+
+/// Uses an account token up.
+///
+/// # Errors
+/// As [`take_external_token`].
+pub fn take_account_token(
+    facts: &dyn Facts,
+    ctx: &Context<'_>,
+    owner: AccountNo,
+    birth: u64,
+) -> Result<(AccountToken, Texts, Change), Halt> {
+    const PARAM: &str = "account_token";
+    let (token, used) = take_token(facts, ctx, owner, birth, ObjectKind::AccountToken, PARAM)?;
+    match token.content {
+        TokenContent::Account(account) => Ok((account, ctx.open(&token.private), used)),
+        _ => Err(other_token(PARAM)),
+    }
+}
+
+/// Uses a person token up.
+///
+/// # Errors
+/// As [`take_external_token`].
+pub fn take_person_token(
+    facts: &dyn Facts,
+    ctx: &Context<'_>,
+    owner: AccountNo,
+    birth: u64,
+) -> Result<(super::facts::Facts, Texts, Change), Halt> {
+    const PARAM: &str = "person_token";
+    let (token, used) = take_token(facts, ctx, owner, birth, ObjectKind::PersonToken, PARAM)?;
+    match token.content {
+        TokenContent::Person(person) => Ok((person, ctx.open(&token.private), used)),
+        _ => Err(other_token(PARAM)),
+    }
+}
+
+fn other_token(param: &str) -> Halt {
+    Refusal::new("This token holds something else than what is needed here.").param(param).into()
 }
 
 fn take_token(
@@ -270,11 +329,8 @@ fn take_token(
         }
     };
     if token.used {
-        let kind = match token.content {
-            TokenContent::Card(_) => ObjectKind::Token,
-            TokenContent::Bank(_) => ObjectKind::BankAccountToken,
-        };
-        let message = format!("You cannot use a token more than once: {}. Create a new one.", id(kind));
+        let id = ctx.ids.encode(&token_id(birth, &token.content));
+        let message = format!("You cannot use a token more than once: {id}. Create a new one.");
         return Err(Refusal::new(message).code("token_already_used").param(param).into());
     }
     let used = TokenRecord { used: true, ..token.clone() };
@@ -654,6 +710,8 @@ pub fn token_id(birth: u64, content: &TokenContent) -> ObjectId {
     let kind = match content {
         TokenContent::Card(_) => ObjectKind::Token,
         TokenContent::Bank(_) => ObjectKind::BankAccountToken,
+        TokenContent::Account(_) => ObjectKind::AccountToken,
+        TokenContent::Person(_) => ObjectKind::PersonToken,
     };
     RecordKey::head(birth).id(kind, Slot::MAIN)
 }

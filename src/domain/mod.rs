@@ -7,6 +7,7 @@
 pub mod account;
 pub mod application_fee;
 pub mod authentication;
+pub mod capability;
 pub mod charge;
 pub mod charge_model;
 pub mod clock;
@@ -18,13 +19,17 @@ pub mod declines;
 pub mod draft;
 pub mod due;
 pub mod event;
+pub mod external_account;
+pub mod facts;
 pub mod listing;
 pub mod method;
 pub mod payment;
 pub mod payout;
+pub mod person;
 pub mod platform;
 pub mod record;
 pub mod refund;
+pub mod requirements;
 pub mod seal;
 pub mod settle;
 pub mod setup;
@@ -43,7 +48,7 @@ fn dispatch(facts: &dyn Facts, ctx: &Context<'_>, request: &Request) -> Result<O
         Command::UpdateAccount { account, input } => account::update(facts, ctx, request, *account, input),
         Command::DeleteAccount { account } => account::delete(facts, ctx, request, *account),
         Command::SetCapability { account, name, requested } => {
-            account::set_capability(facts, ctx, request, *account, name, *requested)
+            capability::set(facts, ctx, request, *account, name, *requested)
         }
         Command::CreateCustomer { method, default } => {
             customer::create(facts, ctx, request, method.as_ref(), default.unwrap_or(false))
@@ -101,6 +106,21 @@ fn dispatch(facts: &dyn Facts, ctx: &Context<'_>, request: &Request) -> Result<O
         Command::UpdateSetup { setup, input } => setup::update(facts, ctx, request, *setup, input),
         Command::ConfirmSetup { setup, input } => setup::confirm_setup(facts, ctx, request, *setup, input),
         Command::CancelSetup { setup, reason } => setup::cancel(facts, ctx, request, *setup, *reason),
+        Command::AddExternalAccount { account, input } => external_account::add(facts, ctx, request, *account, input),
+        Command::UpdateExternalAccount { external, change } => {
+            external_account::update(facts, ctx, request, external, change)
+        }
+        Command::DeleteExternalAccount { external } => external_account::delete(facts, ctx, request, external),
+        Command::CreatePerson { account, input } => person::create(facts, ctx, request, *account, input),
+        Command::UpdatePerson { account, person, input } => {
+            person::update(facts, ctx, request, *account, *person, input)
+        }
+        Command::DeletePerson { account, person } => person::delete(facts, ctx, request, *account, *person),
+        Command::RejectAccount { account, reason, pays_out } => {
+            account::reject(facts, ctx, request, *account, *reason, *pays_out)
+        }
+        Command::UnrejectAccount { account } => account::unreject(facts, ctx, request, *account),
+        Command::CreateIdentityToken { content } => method::create_identity_token(facts, ctx, request, content),
         Command::PutTables(_) => Ok(Outcome::answer(Reply::Done)),
         Command::CreateCharge(input) => charge::create(facts, ctx, request, input),
         Command::CaptureCharge { charge, amount, application_fee, transfer_amount } => {
@@ -113,6 +133,8 @@ fn dispatch(facts: &dyn Facts, ctx: &Context<'_>, request: &Request) -> Result<O
             DueKind::Mature { account, day } => clock::mature(facts, ctx, account, day),
             DueKind::PayoutArrives(payout) => payout::arrive(facts, ctx, payout),
             DueKind::AuthorizationExpires(intent) => payment::expire(facts, ctx, intent),
+            DueKind::VerificationEnds(account) => account::verification_ends(facts, ctx, account),
+            DueKind::RequirementsFallDue(account) => account::requirements_fall_due(facts, ctx, account),
         },
     }
 }

@@ -742,6 +742,7 @@ fn confirm(
     }
     let resolved = resolved(draft, flow, key)?;
     check_way_back(draft, flow, key, input)?;
+    account::may_be_charged(draft.facts, flow.owner)?;
     charge_model::check_parties(draft.facts, draft.ctx, flow)?;
     let at = {
         let intent = intent(flow)?;

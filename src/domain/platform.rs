@@ -1,10 +1,11 @@
 //! The platform's own account: record 0 of its journal.
 
-use super::decide::{Change, Context, Facts, Halt, Outcome, Reply};
+use super::decide::{self, Change, Context, Halt, Outcome, Reply};
 use super::draft::Draft;
+use super::facts::Facts;
 use super::record::{
     AccountKind, AccountRecord, BankOutcome, BankStatus, BusinessType, Capability, CapabilityStatus, Controller,
-    Dashboard, ExternalAccount, FeesPayer, Identity, PayoutInterval, Record, RecordKey, Slot,
+    Dashboard, ExternalAccount, FeesPayer, PayoutInterval, Record, RecordKey, Slot,
 };
 use super::seal::Sealed;
 use crate::primitives::country::Country;
@@ -15,7 +16,12 @@ use crate::primitives::id::ObjectKind;
 ///
 /// # Errors
 /// A missing fact.
-pub fn found(facts: &dyn Facts, ctx: &Context<'_>, country: Country, currency: Currency) -> Result<Outcome, Halt> {
+pub fn found(
+    facts: &dyn decide::Facts,
+    ctx: &Context<'_>,
+    country: Country,
+    currency: Currency,
+) -> Result<Outcome, Halt> {
     if facts.record(RecordKey::PLATFORM)?.is_some() {
         return Ok(Outcome::answer(Reply::Done));
     }
@@ -35,6 +41,8 @@ pub fn found(facts: &dyn Facts, ctx: &Context<'_>, country: Country, currency: C
         status: BankStatus::New,
         holder_type: Some("company".to_owned()),
         deleted: false,
+        card: None,
+        check: None,
     };
     let record = AccountRecord {
         made,
@@ -49,7 +57,6 @@ pub fn found(facts: &dyn Facts, ctx: &Context<'_>, country: Country, currency: C
         },
         business_type: Some(BusinessType::Company),
         capabilities: vec![capability("card_payments"), capability("transfers")],
-        currently_due: Vec::new(),
         details_submitted: true,
         charges_enabled: true,
         payouts_enabled: true,
@@ -58,11 +65,18 @@ pub fn found(facts: &dyn Facts, ctx: &Context<'_>, country: Country, currency: C
         payout_interval: PayoutInterval::Manual,
         debit_negative_balances: true,
         external_accounts: vec![bank],
-        identity: Identity::default(),
         private: Sealed::default(),
         key_no: facts.next_key_no(),
         deleted: false,
         rejected: None,
+        facts: Facts::default(),
+        persons: Vec::new(),
+        children: 0,
+        asks: Vec::new(),
+        deadline: None,
+        verification_ends: None,
+        pays_out_rejected: false,
+        is_recipient: false,
     };
     draft.change(Change::of(RecordKey::PLATFORM, Record::Account(Box::new(record))));
     let mut outcome = draft.finish(Reply::Object(RecordKey::PLATFORM.id(ObjectKind::Account, Slot::MAIN)));

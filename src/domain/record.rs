@@ -9,6 +9,8 @@ use std::sync::Arc;
 use minicbor::{Decode, Encode};
 use rust_decimal::Decimal;
 
+use super::facts::{Facts, Finding};
+use super::requirements::Ask;
 use super::seal::Sealed;
 use crate::ledger::{AccountNo, Rail, SourceType};
 use crate::primitives::{
@@ -106,6 +108,9 @@ pub enum Record {
     /// An attempt of a setup intent that a later one superseded.
     #[n(13)]
     SetupAttempt(#[n(0)] SetupAttemptRecord),
+    /// A person of a company's account.
+    #[n(20)]
+    Person(#[n(0)] PersonRecord),
 }
 
 impl Record {
@@ -125,6 +130,7 @@ impl Record {
             Record::SplitRule(_) | Record::Adjustment(_) => AccountNo::PLATFORM,
             Record::Setup(r) => r.owner,
             Record::SetupAttempt(r) => r.owner,
+            Record::Person(r) => r.account,
         }
     }
 
@@ -143,6 +149,7 @@ impl Record {
             | Record::Token(_)
             | Record::Attempt(_)
             | Record::SplitRule(_)
+            | Record::Person(_)
             | Record::Setup(_)
             | Record::SetupAttempt(_) => &[],
         }
@@ -300,7 +307,7 @@ impl RowSource {
 // ---------------------------------------------------------------------------------------------------------------
 // Accounts
 
-/// A connected account, or the platform's own account (record 0).
+/// A connected account, or the platform's own account (record 0). Numbers 7 and 16 are used up by an earlier form.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 #[cbor(map)]
 pub struct AccountRecord {
@@ -320,9 +327,6 @@ pub struct AccountRecord {
     /// Requested capabilities, by wire name, in the order of the name.
     #[n(6)]
     pub capabilities: Vec<Capability>,
-    /// What is still due, as field paths of the API, sorted. Empty: nothing.
-    #[n(7)]
-    pub currently_due: Vec<String>,
     #[n(8)]
     pub details_submitted: bool,
     #[n(9)]
@@ -341,9 +345,6 @@ pub struct AccountRecord {
     /// Bank accounts and debit cards for payouts, in order of creation; slot = index + 1.
     #[n(15)]
     pub external_accounts: Vec<ExternalAccount>,
-    /// Test results of identity values, so that no such value is ever stored.
-    #[n(16)]
-    pub identity: Identity,
     /// Everything that names a person or business, and metadata: by parameter path.
     #[n(17)]
     pub private: Sealed,
@@ -352,9 +353,67 @@ pub struct AccountRecord {
     pub key_no: u32,
     #[n(19)]
     pub deleted: bool,
-    /// Why the platform rejected it, if it did.
+    /// Why the platform rejected it, if it did: `disabled_reason` after `rejected.`.
     #[n(20)]
     pub rejected: Option<String>,
+    /// What was told of the account, and of its individual.
+    #[n(35)]
+    pub facts: Facts,
+    /// The persons of a company, in order of creation, and what was found of each.
+    #[cbor(n(36), default, skip_if = "Vec::is_empty")]
+    pub persons: Vec<Member>,
+    /// Child records that the account has ever had; the next one takes the next number.
+    #[cbor(n(37), default, skip_if = "is_zero")]
+    pub children: u32,
+    /// What is still to be told, or is being verified, in the order of person and field.
+    #[cbor(n(38), default, skip_if = "Vec::is_empty")]
+    pub asks: Vec<Ask>,
+    /// Until when what is due now can wait.
+    #[n(39)]
+    pub deadline: Option<Timestamp>,
+    /// When the verifications in progress end.
+    #[n(40)]
+    pub verification_ends: Option<Timestamp>,
+    /// Rejected, and what it has may still be paid out.
+    #[cbor(n(41), default, skip_if = "is_false")]
+    pub pays_out_rejected: bool,
+    /// Under the recipient service agreement: it receives transfers only.
+    #[cbor(n(42), default, skip_if = "is_false")]
+    pub is_recipient: bool,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+/// A person of a company, in its account's record: all that decisions need of it.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct Member {
+    /// Number of its record.
+    #[n(0)]
+    pub child: u32,
+    #[n(1)]
+    pub made: Made,
+    /// What was told of it, roles among it.
+    #[n(2)]
+    pub facts: Facts,
+}
+
+/// A person of a company: its texts. What was found of it lies in the account's record.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct PersonRecord {
+    /// Whose person.
+    #[n(0)]
+    pub account: AccountNo,
+    #[n(1)]
+    pub made: Made,
+    /// Names, address, birthday, contact, metadata: under the account's key.
+    #[n(2)]
+    pub private: Sealed,
 }
 
 impl AccountRecord {
@@ -491,6 +550,33 @@ pub struct ExternalAccount {
     pub holder_type: Option<String>,
     #[n(10)]
     pub deleted: bool,
+    /// A debit card; `None`: a bank account.
+    #[n(11)]
+    pub card: Option<Card>,
+    /// Where the check of its ownership stands, if there is one.
+    #[n(12)]
+    pub check: Option<Finding>,
+}
+
+impl ExternalAccount {
+    /// A debit card that payouts go to. Its place and time are the decision's affair.
+    pub fn debit_card(card: Card, currency: Currency) -> ExternalAccount {
+        ExternalAccount {
+            made: Made { seq: 0, at: Timestamp(0) },
+            country: card.country,
+            currency,
+            routing_number: None,
+            last4: format!("{:04}", card.last4),
+            fingerprint: card.fingerprint.iter().map(|byte| format!("{byte:02x}")).collect(),
+            default_for_currency: false,
+            outcome: BankOutcome::Paid,
+            status: BankStatus::New,
+            holder_type: None,
+            deleted: false,
+            card: Some(card),
+            check: None,
+        }
+    }
 }
 
 /// What happens to a payout sent to a test bank account (section 13.4).
@@ -518,48 +604,6 @@ pub enum BankStatus {
     New,
     #[n(1)]
     Errored,
-}
-
-/// What was given of identity, and how its test value decides (section 3.9). The values themselves are never stored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct Identity {
-    #[n(0)]
-    pub dob: Option<TestResult>,
-    #[n(1)]
-    pub address: Option<TestResult>,
-    #[n(2)]
-    pub id_number: Option<TestResult>,
-    #[n(3)]
-    pub ssn_last_4: Option<TestResult>,
-    #[n(4)]
-    pub tax_id: Option<TestResult>,
-    #[n(5)]
-    pub first_name: bool,
-    #[n(6)]
-    pub last_name: bool,
-    #[n(7)]
-    pub email: bool,
-    #[n(8)]
-    pub phone: bool,
-    #[n(9)]
-    pub company_name: bool,
-    #[n(10)]
-    pub mcc: bool,
-    #[n(11)]
-    pub url_or_description: bool,
-    #[n(12)]
-    pub tos: bool,
-}
-
-/// What a test value makes of a verification.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(index_only)]
-pub enum TestResult {
-    #[n(0)]
-    Verified,
-    #[n(1)]
-    Failed,
 }
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -643,6 +687,24 @@ pub enum TokenContent {
     Card(#[n(0)] Card),
     #[n(1)]
     Bank(#[n(0)] ExternalAccount),
+    /// The legal entity of an account; texts at the paths of an account's parameters.
+    #[n(2)]
+    Account(#[n(0)] AccountToken),
+    /// A person; texts at the paths of a person's parameters.
+    #[n(3)]
+    Person(#[n(0)] Facts),
+}
+
+/// What an account token tells.
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+pub struct AccountToken {
+    #[n(0)]
+    pub business_type: Option<BusinessType>,
+    #[n(1)]
+    pub facts: Facts,
+    /// The terms were shown and accepted where it was made.
+    #[n(2)]
+    pub tos_accepted: bool,
 }
 
 /// What is kept of a card. The number and the security code never get here.
@@ -960,11 +1022,6 @@ pub struct Intent {
     /// The payment method of [`Intent::last_error`] where it was no charge that failed.
     #[n(25)]
     pub failed_method: Option<MethodRef>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that the encoding asks for")]
-fn is_false(flag: &bool) -> bool {
-    !flag
 }
 
 /// What the caller wants of cards in particular.

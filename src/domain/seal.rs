@@ -157,6 +157,14 @@ impl TextPatch {
     }
 }
 
+/// A path inside a hash: `a[b]` inside `h` is `h[a][b]`.
+pub fn inside(hash: &str, path: &str) -> String {
+    match path.split_once('[') {
+        Some((first, rest)) => format!("{hash}[{first}][{rest}"),
+        None => format!("{hash}[{path}]"),
+    }
+}
+
 fn encode(texts: &Texts) -> Vec<u8> {
     // Writing to a Vec cannot fail.
     minicbor::to_vec(&texts.0).unwrap_or_default()

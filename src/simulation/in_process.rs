@@ -17,9 +17,10 @@ use super::statistics::Recorder;
 use super::traffic::{Action, ActionKind, Charge, Payee, Plan, Refund, RuleTerms};
 use crate::domain::command::{AccountInput, Command, IdempotencyKey, IntentInput, MethodInput, Request, TextPatch};
 use crate::domain::decide::Reply;
+use crate::domain::facts::active_individual;
 use crate::domain::record::{
-    AccountKind, BankOutcome, BankStatus, Brand, BusinessType, Card, Check, ExternalAccount, Funding, Identity, Made,
-    PayoutInterval, Recipe, RecordKey, Share, ShareTerms, Slot, TestResult,
+    AccountKind, BankOutcome, BankStatus, Brand, BusinessType, Card, Check, ExternalAccount, Funding, Made,
+    PayoutInterval, Recipe, RecordKey, Share, ShareTerms, Slot,
 };
 use crate::domain::tables::Tables;
 use crate::engine::boot::{Engine, EngineOptions, Founding, StartError};
@@ -457,7 +458,6 @@ fn refund_request(birth: u64, refund: &Refund) -> Request {
 
 /// A seller that is active at once (the recipe of section 3.9).
 fn account_request(country: Country, currency: Currency) -> Request {
-    let verified = Some(TestResult::Verified);
     let made = Made { seq: 0, at: Timestamp(0) };
     let bank = ExternalAccount {
         made,
@@ -471,27 +471,15 @@ fn account_request(country: Country, currency: Currency) -> Request {
         status: BankStatus::New,
         holder_type: None,
         deleted: false,
+        card: None,
+        check: None,
     };
     let input = AccountInput {
         country: Some(country),
         kind: Some(AccountKind::Custom),
         business_type: Some(BusinessType::Individual),
         capabilities: vec![("card_payments".to_owned(), true), ("transfers".to_owned(), true)],
-        identity: Identity {
-            dob: verified,
-            address: verified,
-            id_number: verified,
-            ssn_last_4: verified,
-            tax_id: None,
-            first_name: true,
-            last_name: true,
-            email: true,
-            phone: true,
-            company_name: false,
-            mcc: true,
-            url_or_description: true,
-            tos: true,
-        },
+        facts: active_individual(),
         external_account: Some(Box::new(bank)),
         tos_accepted_at: Some(Timestamp(0)),
         payout_interval: Some(PayoutInterval::Manual),

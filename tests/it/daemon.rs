@@ -359,7 +359,7 @@ pub fn seller(client: &mut Client, country: &str, name: &str) -> String {
         ("individual[phone]", "+12125550100"),
         ("individual[dob][day]", "1"),
         ("individual[dob][month]", "1"),
-        ("individual[dob][year]", "1901"),
+        ("individual[dob][year]", "1902"),
         ("individual[address][line1]", "address_full_match"),
         ("individual[address][city]", "Somewhere"),
         ("individual[address][postal_code]", code),

@@ -13,7 +13,7 @@ use florin::engine::recovery::Replayed;
 use serde_json::{Value, json};
 
 use crate::daemon::run;
-use crate::story::{Story, decide_again, fresh, kinds};
+use crate::story::{DUE_KINDS, KINDS, Story, decide_again, fresh, kinds};
 
 /// The first format's journal; written anew where that is asked for.
 static V1: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -23,9 +23,6 @@ static V1: LazyLock<PathBuf> = LazyLock::new(|| {
     }
     folder
 });
-
-/// Kinds of commands that there were when its files were written.
-const KINDS_OF_V1: usize = 36;
 
 /// Entries per group, in turn: a journal in which every group is alone would show less.
 const GROUPS: [usize; 4] = [1, 5, 2, 8];
@@ -94,7 +91,7 @@ fn the_journal_of_format_1_replays_to_its_digest_and_is_decided_again_equally() 
     let frames = frames(&V1);
     assert_eq!(expected["entries"], frames.len());
     let (commands, due) = kinds(frames.iter().map(|frame| &frame.payload[..]));
-    assert_eq!((commands.len(), due.len()), (KINDS_OF_V1, 3), "it has every kind of command: {commands:?}, {due:?}");
+    assert_eq!((commands.len(), due.len()), (KINDS, DUE_KINDS), "it has every kind of command: {commands:?}, {due:?}");
 
     let mut replayed = Replayed::new(true);
     for frame in &frames {

@@ -4,6 +4,7 @@
 #![allow(clippy::type_complexity)] // tables of cases are types of their own
 
 mod abuse;
+mod accounts;
 mod charge_models;
 mod crash;
 mod daemon;

@@ -60,7 +60,8 @@ fn code() -> Vec<(String, String)> {
         .map(|path| {
             let name = path.strip_prefix(&root).expect("below src").to_string_lossy().into_owned();
             let text = fs::read_to_string(&path).expect("a source file");
-            let body = text.split("#[cfg(test)]").next().unwrap_or_default();
+            // `#[cfg(test)]` before a module, or `#![cfg(test)]` at the top of a file of tests.
+            let body = text.split("[cfg(test)]").next().unwrap_or_default();
             let code: String = body
                 .lines()
                 .filter(|line| !line.trim_start().starts_with("//"))

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use florin::domain::command::{AccountInput, Command, IntentInput, MethodInput, Request, TextPatch};
 use florin::domain::decide::{Refusal, Reply};
+use florin::domain::facts::active_individual;
 use florin::domain::record::{
-    AccountKind, BankOutcome, BankStatus, Brand, BusinessType, Card, Check, ExternalAccount, FlowRecord, Funding,
-    Identity, Made, PayoutInterval, Recipe, Record, RecordKey, Row, Slot, TestResult,
+    AccountKind, BankOutcome, BankStatus, Brand, BusinessType, Card, Check, ExternalAccount, FlowRecord, Funding, Made,
+    PayoutInterval, Recipe, Record, RecordKey, Row, Slot,
 };
 use florin::domain::tables::{FixedRate, Tables};
 use florin::engine::entry::decode_record;
@@ -227,27 +228,12 @@ pub fn card(recipe: Recipe) -> Card {
 
 /// The recipe of section 3.9 for an account that is active at once.
 pub fn seller(country: Country, currency: Currency) -> AccountInput {
-    let verified = Some(TestResult::Verified);
     AccountInput {
         country: Some(country),
         kind: Some(AccountKind::Custom),
         business_type: Some(BusinessType::Individual),
         capabilities: vec![("card_payments".to_owned(), true), ("transfers".to_owned(), true)],
-        identity: Identity {
-            dob: verified,
-            address: verified,
-            id_number: verified,
-            ssn_last_4: verified,
-            tax_id: None,
-            first_name: true,
-            last_name: true,
-            email: true,
-            phone: true,
-            company_name: false,
-            mcc: true,
-            url_or_description: true,
-            tos: true,
-        },
+        facts: active_individual(),
         external_account: Some(Box::new(bank(country, currency, BankOutcome::Paid))),
         tos_accepted_at: Some(NOON),
         payout_interval: Some(PayoutInterval::Manual),
@@ -268,5 +254,7 @@ pub fn bank(country: Country, currency: Currency, outcome: BankOutcome) -> Exter
         status: BankStatus::New,
         holder_type: None,
         deleted: false,
+        card: None,
+        check: None,
     }
 }

@@ -4,15 +4,19 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::super::view::{Id, Stop, View};
-use super::bank_account::{self, BankAccount};
+use super::bank_account::{self, External};
 use super::list::Embedded;
+use super::person::{self, Document, Person, document};
+use super::requirements::{self, Requirements};
 use super::{Address, Hash, Rendered, Sink, Words};
+use crate::domain::facts::{Facts, Field};
+use crate::domain::person::{INDIVIDUAL, has_individual};
 use crate::domain::record::{
     AccountKind, AccountRecord, BusinessType, Capability, CapabilityStatus, Controller as ControllerRecord, Dashboard,
-    FeesPayer, Identity, PayoutInterval, RecordKey, Slot, TestResult,
+    FeesPayer, PayoutInterval,
 };
 use crate::ledger::AccountNo;
-use crate::primitives::id::{ObjectId, ObjectKind};
+use crate::primitives::id::ObjectId;
 
 #[derive(Serialize)]
 struct Account<'a> {
@@ -31,14 +35,14 @@ struct Account<'a> {
     default_currency: &'static str,
     details_submitted: bool,
     email: Option<&'a str>,
-    external_accounts: Embedded<BankAccount<'a>>,
-    future_requirements: Requirements<'a>,
+    external_accounts: Embedded<External<'a>>,
+    future_requirements: Requirements,
     groups: Groups,
     #[serde(skip_serializing_if = "Option::is_none")]
     individual: Option<Person<'a>>,
     metadata: Hash<'a>,
     payouts_enabled: bool,
-    requirements: Requirements<'a>,
+    requirements: Requirements,
     settings: Settings<'a>,
     tos_acceptance: TosAcceptance<'a>,
     r#type: &'static str,
@@ -46,7 +50,7 @@ struct Account<'a> {
 
 #[derive(Serialize)]
 struct BusinessProfile<'a> {
-    annual_revenue: Option<&'a str>,
+    annual_revenue: Option<AnnualRevenue<'a>>,
     estimated_worker_count: Option<u64>,
     mcc: Option<&'a str>,
     minority_owned_business_designation: Option<&'a str>,
@@ -58,6 +62,13 @@ struct BusinessProfile<'a> {
     support_phone: Option<&'a str>,
     support_url: Option<&'a str>,
     url: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct AnnualRevenue<'a> {
+    amount: Option<i64>,
+    currency: Option<&'a str>,
+    fiscal_year_end: Option<&'a str>,
 }
 
 struct Capabilities<'a>(&'a [Capability]);
@@ -88,6 +99,8 @@ struct Company<'a> {
     executives_provided: bool,
     name: Option<&'a str>,
     owners_provided: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ownership_declaration: Option<OwnershipDeclaration<'a>>,
     phone: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     structure: Option<&'a str>,
@@ -97,16 +110,15 @@ struct Company<'a> {
 }
 
 #[derive(Serialize)]
-struct CompanyVerification<'a> {
-    document: Document<'a>,
+struct OwnershipDeclaration<'a> {
+    date: Option<i64>,
+    ip: Option<&'a str>,
+    user_agent: Option<&'a str>,
 }
 
-#[derive(Default, Serialize)]
-struct Document<'a> {
-    back: Option<&'a str>,
-    details: Option<&'a str>,
-    details_code: Option<&'a str>,
-    front: Option<&'a str>,
+#[derive(Serialize)]
+struct CompanyVerification<'a> {
+    document: Document<'a>,
 }
 
 #[derive(Serialize)]
@@ -137,98 +149,6 @@ struct DashboardType {
 #[derive(Serialize)]
 struct Groups {
     payments_pricing: Option<&'static str>,
-}
-
-/// `person`: the one of an individual's account.
-#[derive(Serialize)]
-struct Person<'a> {
-    id: Id,
-    object: &'static str,
-    account: Id,
-    address: Address<'a>,
-    created: i64,
-    dob: Dob,
-    email: Option<&'a str>,
-    first_name: Option<&'a str>,
-    future_requirements: PersonRequirements,
-    id_number_provided: bool,
-    last_name: Option<&'a str>,
-    metadata: Hash<'a>,
-    phone: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    political_exposure: Option<&'a str>,
-    relationship: Relationship<'a>,
-    requirements: PersonRequirements,
-    ssn_last_4_provided: bool,
-    verification: PersonVerification<'a>,
-}
-
-#[derive(Serialize)]
-struct Dob {
-    day: Option<u64>,
-    month: Option<u64>,
-    year: Option<u64>,
-}
-
-#[derive(Serialize)]
-struct Relationship<'a> {
-    authorizer: bool,
-    director: bool,
-    executive: bool,
-    legal_guardian: bool,
-    owner: bool,
-    percent_ownership: Option<f64>,
-    representative: bool,
-    title: Option<&'a str>,
-}
-
-#[derive(Default, Serialize)]
-struct PersonRequirements {
-    alternatives: [u8; 0],
-    currently_due: Vec<String>,
-    errors: [u8; 0],
-    eventually_due: Vec<String>,
-    past_due: Vec<String>,
-    pending_verification: [u8; 0],
-}
-
-#[derive(Serialize)]
-struct PersonVerification<'a> {
-    additional_document: Document<'a>,
-    details: Option<&'static str>,
-    details_code: Option<&'static str>,
-    document: Document<'a>,
-    status: &'static str,
-}
-
-/// `requirements`.
-#[derive(Serialize)]
-pub struct Requirements<'a> {
-    alternatives: [u8; 0],
-    current_deadline: Option<i64>,
-    currently_due: &'a [String],
-    disabled_reason: Option<String>,
-    errors: Vec<RequirementError>,
-    eventually_due: &'a [String],
-    past_due: &'a [String],
-    pending_verification: [u8; 0],
-}
-
-impl Requirements<'_> {
-    /// As a capability words it.
-    #[must_use]
-    pub fn for_capability(mut self) -> Self {
-        self.disabled_reason = (!self.currently_due.is_empty()).then(|| "requirements.fields_needed".to_owned());
-        self
-    }
-}
-
-/// What was wrong with a value.
-#[derive(Serialize)]
-struct RequirementError {
-    code: &'static str,
-    reason: &'static str,
-    requirement: String,
 }
 
 #[derive(Serialize)]
@@ -385,87 +305,19 @@ fn controller(of: &ControllerRecord) -> Controller {
     }
 }
 
-fn errors(account: &AccountRecord) -> Vec<RequirementError> {
-    let party = match account.business_type {
-        Some(BusinessType::Individual) | None => "individual",
-        Some(BusinessType::Company | BusinessType::NonProfit | BusinessType::GovernmentEntity) => "company",
-    };
-    let Identity { dob, address, id_number, ssn_last_4, tax_id, .. } = account.identity;
-    let failed = |result: Option<TestResult>| result == Some(TestResult::Failed);
-    let mut errors = Vec::new();
-    let mut note = |wrong: bool, field: String, code, reason| {
-        if wrong {
-            errors.push(RequirementError { code, reason, requirement: field });
-        }
-    };
-    let keyed = "The provided identity information could not be verified.";
-    note(failed(dob), "individual.dob.day".to_owned(), "verification_failed_keyed_identity", keyed);
-    note(
-        failed(address),
-        format!("{party}.address.line1"),
-        "verification_failed_address_match",
-        "The address could not be verified.",
-    );
-    note(failed(id_number), "individual.id_number".to_owned(), "verification_failed_id_number_match", keyed);
-    note(failed(ssn_last_4), "individual.ssn_last_4".to_owned(), "verification_failed_keyed_identity", keyed);
-    note(
-        failed(tax_id),
-        "company.tax_id".to_owned(),
-        "verification_failed_tax_id_match",
-        "The tax id could not be verified.",
-    );
-    errors
-}
-
-fn disabled_reason(account: &AccountRecord) -> Option<String> {
-    if let Some(reason) = &account.rejected {
-        return Some(format!("rejected.{reason}"));
-    }
-    let restricted = !account.charges_enabled || !account.payouts_enabled;
-    (restricted && !account.currently_due.is_empty()).then(|| "requirements.past_due".to_owned())
-}
-
-/// What an account still owes. Nothing has a deadline yet, so what is due is past due.
-pub fn requirements(account: &AccountRecord) -> Requirements<'_> {
-    let due = account.currently_due.as_slice();
-    Requirements {
-        alternatives: [],
-        current_deadline: None,
-        currently_due: due,
-        disabled_reason: disabled_reason(account),
-        errors: errors(account),
-        eventually_due: due,
-        past_due: due,
-        pending_verification: [],
-    }
-}
-
-/// Nothing.
-pub fn no_requirements() -> Requirements<'static> {
-    Requirements {
-        alternatives: [],
-        current_deadline: None,
-        currently_due: &[],
-        disabled_reason: None,
-        errors: Vec::new(),
-        eventually_due: &[],
-        past_due: &[],
-        pending_verification: [],
-    }
-}
-
 fn flag(text: Option<&str>) -> bool {
     text == Some("true")
 }
 
-fn document<'a>(words: Words<'a>, hash: &str) -> Document<'a> {
-    Document { back: words.inside(hash, "back"), front: words.inside(hash, "front"), ..Document::default() }
-}
-
 fn business_profile(words: Words<'_>) -> BusinessProfile<'_> {
     let of = |field: &str| words.inside("business_profile", field);
+    let revenue = |field: &str| words.inside("business_profile[annual_revenue]", field);
     BusinessProfile {
-        annual_revenue: None,
+        annual_revenue: words.has("business_profile[annual_revenue]").then(|| AnnualRevenue {
+            amount: revenue("amount").and_then(|text| text.parse().ok()),
+            currency: revenue("currency"),
+            fiscal_year_end: revenue("fiscal_year_end"),
+        }),
         estimated_worker_count: of("estimated_worker_count").and_then(|text| text.parse().ok()),
         mcc: of("mcc"),
         minority_owned_business_designation: None,
@@ -480,73 +332,26 @@ fn business_profile(words: Words<'_>) -> BusinessProfile<'_> {
     }
 }
 
-fn company<'a>(words: Words<'a>, identity: &Identity) -> Company<'a> {
+fn company<'a>(words: Words<'a>, facts: &Facts) -> Company<'a> {
     let of = |field: &str| words.inside("company", field);
+    let declared = |field: &str| words.inside("company[ownership_declaration]", field);
     Company {
         address: words.address("company[address]"),
-        directors_provided: flag(of("directors_provided")),
-        executives_provided: flag(of("executives_provided")),
+        directors_provided: facts.has(Field::DirectorsProvided),
+        executives_provided: facts.has(Field::ExecutivesProvided),
         name: of("name"),
-        owners_provided: flag(of("owners_provided")),
+        owners_provided: facts.has(Field::OwnersProvided),
+        ownership_declaration: words.has("company[ownership_declaration]").then(|| OwnershipDeclaration {
+            date: declared("date").and_then(|text| text.parse().ok()),
+            ip: declared("ip"),
+            user_agent: declared("user_agent"),
+        }),
         phone: of("phone"),
         structure: of("structure"),
-        tax_id_provided: identity.tax_id.is_some(),
-        vat_id_provided: flag(of("vat_id_provided")),
-        verification: CompanyVerification { document: document(words, "company[verification][document]") },
-    }
-}
-
-fn verification_status(identity: &Identity) -> &'static str {
-    let results = [identity.dob, identity.address, identity.id_number.or(identity.ssn_last_4)];
-    let given = results.iter().flatten().count();
-    let good = results.iter().flatten().all(|result| *result == TestResult::Verified);
-    if good && given >= 2 { "verified" } else { "unverified" }
-}
-
-fn person<'a>(view: &View<'_>, no: AccountNo, account: &AccountRecord, words: Words<'a>) -> Person<'a> {
-    let of = |field: &str| words.inside("individual", field);
-    let number = |field: &str| words.inside("individual[dob]", field).and_then(|text| text.parse().ok());
-    let relation = |field: &str| words.inside("individual[relationship]", field);
-    let due: Vec<String> =
-        account.currently_due.iter().filter_map(|path| path.strip_prefix("individual.")).map(str::to_owned).collect();
-    Person {
-        id: view.id(&RecordKey::head(no.0).id(ObjectKind::Person, Slot::MAIN)),
-        object: "person",
-        account: view.account_id(no),
-        address: words.address("individual[address]"),
-        created: account.made.at.seconds(),
-        dob: Dob { day: number("day"), month: number("month"), year: number("year") },
-        email: of("email"),
-        first_name: of("first_name"),
-        future_requirements: PersonRequirements::default(),
-        id_number_provided: account.identity.id_number.is_some(),
-        last_name: of("last_name"),
-        metadata: words.hash("individual[metadata]"),
-        phone: of("phone"),
-        political_exposure: of("political_exposure"),
-        relationship: Relationship {
-            authorizer: false,
-            director: flag(relation("director")),
-            executive: flag(relation("executive")),
-            legal_guardian: false,
-            owner: flag(relation("owner")),
-            percent_ownership: relation("percent_ownership").and_then(|text| text.parse().ok()),
-            representative: true,
-            title: relation("title"),
-        },
-        requirements: PersonRequirements {
-            currently_due: due.clone(),
-            eventually_due: due.clone(),
-            past_due: due,
-            ..PersonRequirements::default()
-        },
-        ssn_last_4_provided: account.identity.ssn_last_4.is_some(),
-        verification: PersonVerification {
-            additional_document: document(words, "individual[verification][additional_document]"),
-            details: None,
-            details_code: None,
-            document: document(words, "individual[verification][document]"),
-            status: verification_status(&account.identity),
+        tax_id_provided: facts.has(Field::TaxId),
+        vat_id_provided: facts.has(Field::VatId),
+        verification: CompanyVerification {
+            document: document(words, "company[verification][document]", facts.get(Field::CompanyDocument)),
         },
     }
 }
@@ -615,6 +420,11 @@ pub fn render<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered<S::O
     let banks = bank_account::all(view, no, account, words, &paths);
     let is_individual = account.business_type == Some(BusinessType::Individual);
     let has_company = account.business_type.is_some() && !is_individual || words.has("company");
+    let has_individual = person::is_shown(account) && has_individual(account, &texts);
+    let individual = || {
+        let created = account.made.at.seconds();
+        person::of(view, no, account, 0, created, &account.facts, words.within(INDIVIDUAL))
+    };
     sink.put(&Account {
         id: own_id,
         object: "account",
@@ -622,7 +432,7 @@ pub fn render<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered<S::O
         business_type: account.business_type.map(business_type),
         capabilities: Capabilities(&account.capabilities),
         charges_enabled: account.charges_enabled,
-        company: has_company.then(|| company(words, &account.identity)),
+        company: has_company.then(|| company(words, &account.facts)),
         controller: (!no.is_platform()).then(|| controller(&account.controller)),
         country: account.country.code().to_owned(),
         created: account.made.at.seconds(),
@@ -631,12 +441,12 @@ pub fn render<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered<S::O
         email: words.get("email"),
         external_accounts: Embedded::new(banks, false, format!("/v1/accounts/{}/external_accounts", own_id.as_str()))
             .counted(),
-        future_requirements: no_requirements(),
+        future_requirements: requirements::nothing(),
         groups: Groups { payments_pricing: None },
-        individual: words.has("individual").then(|| person(view, no, account, words)),
+        individual: has_individual.then(individual),
         metadata: words.metadata(),
         payouts_enabled: account.payouts_enabled,
-        requirements: requirements(account),
+        requirements: requirements::account(view, no, account),
         settings: settings(account, words),
         tos_acceptance: TosAcceptance {
             date: account.tos_accepted_at.map(|at| at.seconds()),

@@ -1,10 +1,12 @@
-//! `bank_account`: where an account's payouts go.
+//! `bank_account` and `card` where an account's payouts go.
 
 use serde::Serialize;
 
 use super::super::view::{Id, Stop, View};
+use super::card::{self, Card};
+use super::requirements::{self, BankRequirements};
 use super::{Hash, Rendered, Sink, Words};
-use crate::domain::account::{external_id, external_texts};
+use crate::domain::external_account::{external_texts, id_of, live, slot_of};
 use crate::domain::record::{AccountRecord, BankStatus, ExternalAccount};
 use crate::ledger::AccountNo;
 use crate::primitives::id::{ObjectId, ObjectKind};
@@ -18,7 +20,7 @@ pub struct BankAccount<'a> {
     account: Option<Id>,
     account_holder_name: Option<&'a str>,
     account_holder_type: Option<String>,
-    account_type: Option<&'static str>,
+    account_type: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     available_payout_methods: Option<[&'static str; 1]>,
     bank_name: &'static str,
@@ -38,21 +40,27 @@ pub struct BankAccount<'a> {
     status: &'static str,
 }
 
-#[derive(Clone, Copy, Default, Serialize)]
-struct BankRequirements {
-    currently_due: [u8; 0],
-    errors: [u8; 0],
-    past_due: [u8; 0],
-    pending_verification: [u8; 0],
+/// A bank account, or a debit card.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub enum External<'a> {
+    /// `bank_account`.
+    Bank(Box<BankAccount<'a>>),
+    /// `card`.
+    Card(Box<Card<'a>>),
 }
 
-/// The id of an account's bank account number `place`.
-pub fn id(account: AccountNo, place: usize) -> ObjectId {
-    external_id(account, slot(place))
-}
-
-fn slot(place: usize) -> u16 {
-    u16::try_from(place).unwrap_or(u16::MAX).saturating_add(1)
+fn external<'a>(
+    view: &View<'_>,
+    id: &ObjectId,
+    external: &ExternalAccount,
+    owner: AccountNo,
+    words: Words<'a>,
+) -> External<'a> {
+    match &external.card {
+        Some(card) => External::Card(Box::new(card::external(view, id, external, card, owner, words))),
+        None => External::Bank(Box::new(of(view, id, external, Some(owner), words))),
+    }
 }
 
 fn of<'a>(
@@ -68,7 +76,7 @@ fn of<'a>(
         account: owner.map(|account| view.account_id(account)),
         account_holder_name: words.get("account_holder_name"),
         account_holder_type: bank.holder_type.clone(),
-        account_type: None,
+        account_type: words.get("account_type"),
         available_payout_methods: owner.map(|_| ["standard"]),
         bank_name: "FLORIN TEST BANK",
         country: bank.country.code().to_owned(),
@@ -78,7 +86,7 @@ fn of<'a>(
         future_requirements: owner.map(|_| BankRequirements::default()),
         last4: bank.last4.clone(),
         metadata: owner.map(|_| words.metadata()),
-        requirements: owner.map(|_| BankRequirements::default()),
+        requirements: owner.map(|_| requirements::bank(bank)),
         routing_number: bank.routing_number.clone(),
         status: match bank.status {
             BankStatus::New => "new",
@@ -89,22 +97,19 @@ fn of<'a>(
 
 /// Where the texts of an account's bank accounts lie, by slot, dressed for reading: see [`Words::within`].
 pub fn paths(account: &AccountRecord) -> Vec<String> {
-    (0..account.external_accounts.len()).map(|place| external_texts(slot(place))).collect()
+    (0..account.external_accounts.len()).map(|place| external_texts(slot_of(place))).collect()
 }
 
-/// An account's bank accounts, newest first. `paths` comes from [`paths`].
+/// An account's external accounts, newest first. `paths` comes from [`paths`].
 pub fn all<'a>(
     view: &View<'_>,
     no: AccountNo,
     account: &AccountRecord,
     words: Words<'a>,
     paths: &'a [String],
-) -> Vec<BankAccount<'a>> {
-    let banks = account.external_accounts.iter().zip(paths).enumerate().rev();
-    banks
-        .filter(|(_, (bank, _))| !bank.deleted)
-        .map(|(place, (bank, path))| of(view, &id(no, place), bank, Some(no), words.within(path)))
-        .collect()
+) -> Vec<External<'a>> {
+    let live = live(account).rev().zip(live(account).rev().filter_map(|(index, _)| paths.get(index)));
+    live.map(|((index, have), path)| external(view, &id_of(no, index, have), have, no, words.within(path))).collect()
 }
 
 /// A bank account inside a token.
@@ -120,9 +125,11 @@ pub fn in_token<'a>(view: &View<'_>, token: &ObjectId, bank: &ExternalAccount, w
 pub fn render<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered<S::Out> {
     let no = AccountNo(id.birth);
     let account = view.account(no)?;
-    let place = usize::from(id.slot).checked_sub(1).ok_or(Stop::Gone)?;
-    let bank = account.external_accounts.get(place).filter(|bank| !bank.deleted).ok_or(Stop::Gone)?;
+    let index = usize::from(id.slot).checked_sub(1).ok_or(Stop::Gone)?;
+    // A payout knows the place only; what it finds there may be a card.
+    let have = account.external_accounts.get(index).filter(|have| !have.deleted).ok_or(Stop::Gone)?;
     let texts = view.texts(&account.private);
     let path = external_texts(id.slot);
-    sink.put(&of(view, id, bank, Some(no), Words::new(&texts, "").within(&path)))
+    let id = id_of(no, index, have);
+    sink.put(&external(view, &id, have, no, Words::new(&texts, "").within(&path)))
 }

@@ -3,10 +3,11 @@
 use serde::Serialize;
 
 use super::super::view::{Id, Stop, View};
-use super::account::{Requirements, no_requirements, requirements, status};
+use super::account::status;
+use super::requirements::{self, Requirements};
 use super::{Rendered, Sink};
-use crate::domain::account::capability_name;
-use crate::domain::record::{AccountRecord, CapabilityStatus};
+use crate::domain::capability::capability_name;
+use crate::domain::record::AccountRecord;
 use crate::ledger::AccountNo;
 use crate::primitives::id::ObjectId;
 
@@ -16,10 +17,10 @@ pub struct Capability<'a> {
     id: &'a str,
     object: &'static str,
     account: Id,
-    future_requirements: Requirements<'a>,
+    future_requirements: Requirements,
     requested: bool,
     requested_at: Option<i64>,
-    requirements: Requirements<'a>,
+    requirements: Requirements,
     status: &'static str,
 }
 
@@ -30,12 +31,12 @@ pub fn of<'a>(view: &View<'_>, no: AccountNo, account: &'a AccountRecord, name: 
         id: name,
         object: "capability",
         account: view.account_id(no),
-        future_requirements: no_requirements(),
+        future_requirements: requirements::nothing(),
         requested: found.is_some(),
         requested_at: found.map(|capability| capability.requested_at.seconds()),
         requirements: match found {
-            Some(capability) if capability.status != CapabilityStatus::Active => requirements(account).for_capability(),
-            _ => no_requirements(),
+            Some(capability) => requirements::capability(view, no, account, capability),
+            None => requirements::nothing(),
         },
         status: found.map_or("unrequested", |capability| status(capability.status)),
     }

@@ -6,7 +6,8 @@ use super::super::secrets::hex;
 use super::super::view::{Id, View};
 use super::payment_method::{Last4, check, funding};
 use super::{BillingDetails, Hash, Words};
-use crate::domain::record::{Brand, Card as CardRecord};
+use crate::domain::record::{Brand, Card as CardRecord, ExternalAccount};
+use crate::ledger::AccountNo;
 use crate::primitives::id::{ObjectId, ObjectKind};
 
 /// `card`.
@@ -14,6 +15,8 @@ use crate::primitives::id::{ObjectId, ObjectKind};
 pub struct Card<'a> {
     id: Id,
     object: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<Id>,
     address_city: Option<&'a str>,
     address_country: Option<&'a str>,
     address_line1: Option<&'a str>,
@@ -23,9 +26,15 @@ pub struct Card<'a> {
     address_zip: Option<&'a str>,
     address_zip_check: Option<&'static str>,
     allow_redisplay: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    available_payout_methods: Option<[&'static str; 2]>,
     brand: &'static str,
     country: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    currency: Option<&'static str>,
     cvc_check: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default_for_currency: Option<bool>,
     dynamic_last4: Option<&'static str>,
     exp_month: u8,
     exp_year: u16,
@@ -72,6 +81,25 @@ pub fn charged<'a>(view: &View<'_>, id: &ObjectId, card: &CardRecord, holder: &B
     }
 }
 
+/// A debit card that an account's payouts go to.
+pub fn external<'a>(
+    view: &View<'_>,
+    id: &ObjectId,
+    external: &ExternalAccount,
+    card: &CardRecord,
+    owner: AccountNo,
+    words: Words<'a>,
+) -> Card<'a> {
+    Card {
+        id: view.id(id),
+        account: Some(view.account_id(owner)),
+        available_payout_methods: Some(["standard", "instant"]),
+        currency: Some(external.currency.code()),
+        default_for_currency: Some(external.default_for_currency),
+        ..in_token(view, id, card, words)
+    }
+}
+
 /// A card inside a token.
 pub fn in_token<'a>(view: &View<'_>, token: &ObjectId, card: &CardRecord, words: Words<'a>) -> Card<'a> {
     Card {
@@ -90,6 +118,7 @@ pub fn in_token<'a>(view: &View<'_>, token: &ObjectId, card: &CardRecord, words:
 /// What the card itself tells.
 fn of<'a>(id: Id, card: &CardRecord) -> Card<'a> {
     Card {
+        account: None,
         id,
         object: "card",
         address_city: None,
@@ -101,9 +130,12 @@ fn of<'a>(id: Id, card: &CardRecord) -> Card<'a> {
         address_zip: None,
         address_zip_check: None,
         allow_redisplay: "unspecified",
+        available_payout_methods: None,
         brand: brand(card.brand),
         country: card.country.code().to_owned(),
+        currency: None,
         cvc_check: check(card.cvc_check),
+        default_for_currency: None,
         dynamic_last4: None,
         exp_month: card.exp_month,
         exp_year: card.exp_year,

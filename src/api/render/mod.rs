@@ -33,7 +33,9 @@ pub mod list;
 pub mod payment_intent;
 pub mod payment_method;
 pub mod payout;
+pub mod person;
 pub mod refund;
+pub mod requirements;
 pub mod reversal;
 pub mod setup_intent;
 pub mod split_rule;
@@ -90,10 +92,13 @@ pub fn object<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered<S::O
     match id.kind {
         ObjectKind::Account => account::render(view, id, sink),
         ObjectKind::Capability => capability::render(view, id, sink),
-        ObjectKind::BankAccount => bank_account::render(view, id, sink),
+        ObjectKind::BankAccount | ObjectKind::Card => bank_account::render(view, id, sink),
         ObjectKind::Customer => customer::render(view, id, sink),
         ObjectKind::PaymentMethod => payment_method::render(view, id, sink),
-        ObjectKind::Token | ObjectKind::BankAccountToken => token::render(view, id, sink),
+        ObjectKind::Token | ObjectKind::BankAccountToken | ObjectKind::AccountToken | ObjectKind::PersonToken => {
+            token::render(view, id, sink)
+        }
+        ObjectKind::Person => person::render(view, id, sink),
         ObjectKind::PaymentIntent => payment_intent::render(view, id, sink),
         ObjectKind::Charge => charge::render_card(view, id, sink),
         ObjectKind::Payment => charge::render_payment(view, id, sink),
@@ -109,11 +114,7 @@ pub fn object<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered<S::O
         ObjectKind::Adjustment => adjustment::render(view, id, sink),
         ObjectKind::SetupIntent => setup_intent::render(view, id, sink),
         ObjectKind::SetupAttempt => setup_intent::render_attempt(view, id, sink),
-        ObjectKind::Person
-        | ObjectKind::Card
-        | ObjectKind::AccountToken
-        | ObjectKind::PersonToken
-        | ObjectKind::Topup
+        ObjectKind::Topup
         | ObjectKind::Dispute
         | ObjectKind::Event
         | ObjectKind::WebhookEndpoint
@@ -150,7 +151,9 @@ pub fn owner(view: &View<'_>, id: &ObjectId) -> Rendered<AccountNo> {
     let slot = usize::from(id.slot);
     match id.kind {
         ObjectKind::Account => Ok(AccountNo::PLATFORM),
-        ObjectKind::BankAccount | ObjectKind::Capability => Ok(AccountNo(id.birth)),
+        ObjectKind::BankAccount | ObjectKind::Card | ObjectKind::Capability | ObjectKind::Person => {
+            Ok(AccountNo(id.birth))
+        }
         ObjectKind::Payment => {
             view.flow(id.birth)?.transfers.get(slot).map(|transfer| transfer.destination).ok_or(Stop::Gone)
         }
@@ -404,7 +407,10 @@ pub fn object_name(kind: ObjectKind) -> &'static str {
         ObjectKind::Account => "account",
         ObjectKind::BankAccount => "bank_account",
         ObjectKind::Card => "card",
-        ObjectKind::Token | ObjectKind::BankAccountToken => "token",
+        ObjectKind::Token | ObjectKind::BankAccountToken | ObjectKind::AccountToken | ObjectKind::PersonToken => {
+            "token"
+        }
+        ObjectKind::Person => "person",
         ObjectKind::Customer => "customer",
         ObjectKind::PaymentMethod => "payment_method",
         ObjectKind::PaymentIntent => "payment_intent",

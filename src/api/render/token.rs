@@ -37,6 +37,8 @@ pub fn render<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered<S::O
         (TokenContent::Bank(of), ObjectKind::BankAccountToken) => {
             (Some(bank_account::in_token(view, id, of, words)), None, "bank_account")
         }
+        (TokenContent::Account(_), ObjectKind::AccountToken) => (None, None, "account"),
+        (TokenContent::Person(_), ObjectKind::PersonToken) => (None, None, "person"),
         _ => return Err(Stop::Gone),
     };
     sink.put(&Token {

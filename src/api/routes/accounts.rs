@@ -1,37 +1,34 @@
-//! `/v1/accounts`, their capabilities and external accounts, and `/v1/account`.
+//! `/v1/accounts` and their capabilities, and `/v1/account`.
 
-use super::super::cards;
-use super::super::error::{ApiError, Place};
+use std::net::IpAddr;
+
+use super::super::error::{ApiError, Place, echo};
 use super::super::expand::Expand;
-use super::super::expansion::{ACCOUNT, BANK_ACCOUNT, CAPABILITY};
-use super::super::fields::Fields;
+use super::super::expansion::{ACCOUNT, CAPABILITY};
+use super::super::fields::{Fields, Patch};
 use super::super::identity;
-use super::super::list::{self, ACCOUNTS, Ids, Listed};
+use super::super::list::{self, ACCOUNTS, Ids};
 use super::super::paging::Range;
-use super::super::render::list::Embedded;
-use super::super::render::{bank_account, capability};
 use super::super::request::{Call, Edge};
 use super::super::respond::{self, Done};
 use super::super::texts::Texts;
 use super::super::view::{Stage, Stop, account_id, render as painted};
-use super::tokens::{bank, country};
-use super::{Answered, currency, expansion, paging};
-use crate::domain::account::capability_id;
-use crate::domain::command::{AccountInput, Command};
-use crate::domain::decide::{Class, Kinds};
-use crate::domain::record::{
-    AccountKind, BusinessType, Controller, Dashboard, FeesPayer, Identity, PayoutInterval, TestResult,
-};
+use super::external_accounts::{self, External};
+use super::tokens::country;
+use super::{Answered, currency, expansion, paging, persons};
+use crate::domain::capability::capability_id;
+use crate::domain::command::{AccountInput, Command, RejectReason};
+use crate::domain::facts::{Facts, Field, Finding};
+use crate::domain::record::{AccountKind, BusinessType, Controller, Dashboard, FeesPayer, PayoutInterval};
 use crate::ledger::AccountNo;
 use crate::primitives::id::{ObjectId, ObjectKind};
 use crate::primitives::time::Timestamp;
 
-const BANKS: Listed = Listed { classes: &[Class::Account], bit: Kinds::ACCOUNT, noun: "external account" };
 /// The longest delay that a platform may ask for.
 const DELAY_DAYS_MAX: i64 = 31;
 
 /// The account that the path names: a connected one of the platform, or the caller's own.
-async fn account(call: &Call, stage: &mut Stage) -> Result<AccountNo, ApiError> {
+pub async fn account(call: &Call, stage: &mut Stage) -> Result<AccountNo, ApiError> {
     let text = call.path_text(0);
     let refused = || ApiError::no_such("account", text, "account", Place::Path);
     let id = call.id_of(text, &[ObjectKind::Account]).ok_or_else(refused)?;
@@ -133,111 +130,131 @@ fn kind(fields: &Fields<'_>) -> Result<(AccountKind, Controller), ApiError> {
     })
 }
 
-fn business_profile(fields: &Fields<'_>, texts: &mut Texts, identity: &mut Identity) -> Result<(), ApiError> {
+fn business_profile(fields: &Fields<'_>, texts: &mut Texts, facts: &mut Facts) -> Result<(), ApiError> {
     let Some(profile) = fields.hash("business_profile")? else { return Ok(()) };
-    identity.mcc |= texts.text(&profile, "mcc")?;
-    identity.url_or_description |= texts.text(&profile, "url")?;
-    identity.url_or_description |= texts.text(&profile, "product_description")?;
-    texts.texts(&profile, &["name", "support_phone", "support_url", "estimated_worker_count"])?;
+    if let Patch::Set(mcc) = profile.clearable_text("mcc")?
+        && !(mcc.len() == 4 && mcc.bytes().all(|byte| byte.is_ascii_digit()))
+    {
+        let message = "Invalid mcc: expected the four digits of a merchant category code, such as 5734.";
+        return Err(ApiError::invalid(profile.name_of("mcc"), message));
+    }
+    for name in ["url", "support_url"] {
+        if let Patch::Set(url) = profile.clearable_text(name)?
+            && !is_url(url)
+        {
+            return Err(ApiError::invalid_url(profile.name_of(name), url));
+        }
+    }
+    persons::tell(&profile, texts, facts, "mcc", Field::Mcc, |_| Finding::Good)?;
+    persons::tell(&profile, texts, facts, "url", Field::Url, identity::url)?;
+    persons::tell(&profile, texts, facts, "product_description", Field::Description, identity::description)?;
+    persons::tell(&profile, texts, facts, "name", Field::TradeName, identity::trade_name)?;
+    texts.texts(&profile, &["support_phone", "support_url"])?;
+    if let Some(count) = profile.integer_within("estimated_worker_count", 0, i64::from(u32::MAX))? {
+        texts.set(profile.name_of("estimated_worker_count"), count.to_string());
+    }
     texts.email(&profile, "support_email")?;
     texts.address(&profile, "support_address")?;
-    for name in ["annual_revenue", "monthly_estimated_revenue", "minority_owned_business_designation"] {
+    if let Some(revenue) = profile.hash("annual_revenue")? {
+        texts.texts(&revenue, &["amount", "currency", "fiscal_year_end"])?;
+    }
+    for name in ["monthly_estimated_revenue", "minority_owned_business_designation"] {
         profile.ignore(name);
     }
     Ok(())
 }
 
-/// Documents that a verification takes: ids of files.
-fn documents(fields: &Fields<'_>, texts: &mut Texts, names: &[&'static str]) -> Result<(), ApiError> {
-    let Some(verification) = fields.hash("verification")? else { return Ok(()) };
-    for name in names {
-        if let Some(document) = verification.hash(name)? {
-            texts.texts(&document, &["back", "front"])?;
-        }
-    }
-    Ok(())
+/// A host with a dot in it, perhaps behind `http://` or `https://`: what is worth checking without asking there.
+fn is_url(url: &str) -> bool {
+    let rest = match url.split_once("://") {
+        Some(("http" | "https", rest)) => rest,
+        Some(_) => return false,
+        None => url,
+    };
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    host.split('.').count() > 1 && host.split('.').all(|label| !label.is_empty()) && !url.contains(char::is_whitespace)
 }
 
-fn company(fields: &Fields<'_>, texts: &mut Texts, identity: &mut Identity) -> Result<(), ApiError> {
+/// `company`, of an account or of a token.
+///
+/// # Errors
+/// 400.
+pub fn company(fields: &Fields<'_>, texts: &mut Texts, facts: &mut Facts) -> Result<(), ApiError> {
     let Some(company) = fields.hash("company")? else { return Ok(()) };
-    identity.company_name |= texts.text(&company, "name")?;
-    identity.phone |= texts.text(&company, "phone")?;
+    persons::tell(&company, texts, facts, "name", Field::CompanyName, identity::company_name)?;
+    persons::tell(&company, texts, facts, "phone", Field::CompanyPhone, |_| Finding::Good)?;
+    company.clearable_one_of("structure", &STRUCTURES.map(|name| (name, ())))?;
     texts.text(&company, "structure")?;
-    for name in ["directors_provided", "executives_provided", "owners_provided"] {
-        texts.flag(&company, name)?;
+    for (name, field) in [
+        ("directors_provided", Field::DirectorsProvided),
+        ("executives_provided", Field::ExecutivesProvided),
+        ("owners_provided", Field::OwnersProvided),
+    ] {
+        persons::flag(&company, facts, name, field)?;
     }
-    if let Some(line1) = texts.address(&company, "address")? {
-        identity.address = Some(identity::address(line1));
+    let address = [Field::CompanyLine1, Field::CompanyCity, Field::CompanyPostalCode, Field::CompanyState];
+    persons::address(&company, texts, facts, address)?;
+    persons::note(facts, Field::TaxId, company.clearable_text("tax_id")?, identity::tax_id);
+    persons::note(facts, Field::VatId, company.clearable_text("vat_id")?, |_| Finding::Good);
+    persons::documents(&company, texts, facts, &[("document", Field::CompanyDocument)])?;
+    if let Some(declaration) = company.hash("ownership_declaration")? {
+        texts.texts(&declaration, &["date", "ip", "user_agent"])?;
     }
-    if let Some(number) = company.text("tax_id")? {
-        identity.tax_id = Some(identity::tax_id(number));
-    }
-    if company.text("vat_id")?.is_some() {
-        texts.set("company[vat_id_provided]", "true");
-    }
-    documents(&company, texts, &["document"])?;
     // Register numbers are not shown and not checked: they are not kept.
-    for name in
-        ["registration_number", "ownership_declaration", "address_kana", "address_kanji", "name_kana", "name_kanji"]
-    {
+    for name in COMPANY_NOT_KEPT {
         company.ignore(name);
     }
     Ok(())
 }
 
-fn dob(person: &Fields<'_>, texts: &mut Texts) -> Result<Option<TestResult>, ApiError> {
-    let Some(hash) = person.hash("dob")? else { return Ok(None) };
-    let day = hash.integer_within("day", 1, 31)?.ok_or_else(|| ApiError::missing(hash.name_of("day")))?;
-    let month = hash.integer_within("month", 1, 12)?.ok_or_else(|| ApiError::missing(hash.name_of("month")))?;
-    let year = hash.integer_within("year", 1900, 2200)?.ok_or_else(|| ApiError::missing(hash.name_of("year")))?;
-    for (name, number) in [("day", day), ("month", month), ("year", year)] {
-        texts.set(hash.name_of(name), number.to_string());
-    }
-    Ok(Some(identity::dob(year, month, day)))
-}
+const STRUCTURES: [&str; 23] = [
+    "free_zone_establishment",
+    "free_zone_llc",
+    "government_instrumentality",
+    "governmental_unit",
+    "incorporated_non_profit",
+    "incorporated_partnership",
+    "limited_liability_partnership",
+    "llc",
+    "multi_member_llc",
+    "private_company",
+    "private_corporation",
+    "private_partnership",
+    "public_company",
+    "public_corporation",
+    "public_partnership",
+    "registered_charity",
+    "single_member_llc",
+    "sole_establishment",
+    "sole_proprietorship",
+    "tax_exempt_government_instrumentality",
+    "unincorporated_association",
+    "unincorporated_non_profit",
+    "unincorporated_partnership",
+];
 
-fn individual(fields: &Fields<'_>, texts: &mut Texts, identity: &mut Identity) -> Result<(), ApiError> {
-    let Some(person) = fields.hash("individual")? else { return Ok(()) };
-    identity.first_name |= texts.text(&person, "first_name")?;
-    identity.last_name |= texts.text(&person, "last_name")?;
-    identity.email |= texts.email(&person, "email")?;
-    identity.phone |= texts.text(&person, "phone")?;
-    texts.text(&person, "political_exposure")?;
-    if let Some(line1) = texts.address(&person, "address")? {
-        identity.address = Some(identity::address(line1));
+const COMPANY_NOT_KEPT: [&str; 14] = [
+    "registration_number",
+    "ownership_declaration_shown_and_signed",
+    "ownership_exemption_reason",
+    "directorship_declaration",
+    "representative_declaration",
+    "registration_date",
+    "export_license_id",
+    "export_purpose_code",
+    "tax_id_registrar",
+    "address_kana",
+    "address_kanji",
+    "name_kana",
+    "name_kanji",
+    "administrative_address",
+];
+
+fn individual(fields: &Fields<'_>, texts: &mut Texts, facts: &mut Facts) -> Result<(), ApiError> {
+    match fields.hash("individual")? {
+        Some(individual) => persons::person(&individual, texts, facts),
+        None => Ok(()),
     }
-    identity.dob = dob(&person, texts)?.or(identity.dob);
-    if let Some(number) = person.text("id_number")? {
-        identity.id_number = Some(identity::id_number(number));
-    }
-    if let Some(number) = person.text("ssn_last_4")? {
-        identity.ssn_last_4 = Some(identity::ssn_last_4(number));
-    }
-    if let Some(relationship) = person.hash("relationship")? {
-        for name in ["director", "executive", "owner"] {
-            texts.flag(&relationship, name)?;
-        }
-        texts.texts(&relationship, &["percent_ownership", "title"])?;
-    }
-    texts.metadata(&person)?;
-    documents(&person, texts, &["additional_document", "document"])?;
-    // Numbers of a second kind, and names in other scripts, are not kept.
-    for name in [
-        "id_number_secondary",
-        "gender",
-        "maiden_name",
-        "full_name_aliases",
-        "registered_address",
-        "address_kana",
-        "address_kanji",
-        "first_name_kana",
-        "first_name_kanji",
-        "last_name_kana",
-        "last_name_kanji",
-    ] {
-        person.ignore(name);
-    }
-    Ok(())
 }
 
 fn schedule(payouts: &Fields<'_>, texts: &mut Texts, input: &mut AccountInput) -> Result<(), ApiError> {
@@ -267,6 +284,8 @@ fn settings(fields: &Fields<'_>, texts: &mut Texts, input: &mut AccountInput) ->
         texts.texts(&branding, &["icon", "logo", "primary_color", "secondary_color"])?;
     }
     if let Some(cards) = settings.hash("card_payments")? {
+        let text = cards.clearable_text("statement_descriptor_prefix")?;
+        persons::note(&mut input.facts, Field::Prefix, text, identity::prefix);
         texts.descriptor(&cards, "statement_descriptor_prefix")?;
         if let Some(decline_on) = cards.hash("decline_on")? {
             texts.flag(&decline_on, "avs_failure")?;
@@ -279,6 +298,8 @@ fn settings(fields: &Fields<'_>, texts: &mut Texts, input: &mut AccountInput) ->
         texts.texts(&dashboard, &["display_name", "timezone"])?;
     }
     if let Some(payments) = settings.hash("payments")? {
+        let text = payments.clearable_text("statement_descriptor")?;
+        persons::note(&mut input.facts, Field::Descriptor, text, identity::descriptor);
         texts.descriptor(&payments, "statement_descriptor")?;
         payments.ignore("statement_descriptor_kana");
         payments.ignore("statement_descriptor_kanji");
@@ -298,11 +319,18 @@ fn settings(fields: &Fields<'_>, texts: &mut Texts, input: &mut AccountInput) ->
 
 fn tos(fields: &Fields<'_>, texts: &mut Texts, input: &mut AccountInput) -> Result<(), ApiError> {
     let Some(tos) = fields.hash("tos_acceptance")? else { return Ok(()) };
-    let has_ip = texts.text(&tos, "ip")?;
+    if let Patch::Set(ip) = tos.clearable_text("ip")?
+        && ip.parse::<IpAddr>().is_err()
+    {
+        let message = format!("Invalid IP address: {}. Give an IPv4 or IPv6 address.", echo(ip));
+        return Err(ApiError::invalid(tos.name_of("ip"), message));
+    }
+    persons::tell(&tos, texts, &mut input.facts, "ip", Field::TosIp, |_| Finding::Good)?;
+    input.is_recipient = tos.one_of("service_agreement", &[("full", false), ("recipient", true)])?;
     texts.texts(&tos, &["user_agent", "service_agreement"])?;
     if let Some(date) = tos.integer_within("date", 0, i64::from(u32::MAX))? {
         input.tos_accepted_at = Some(Timestamp::from_seconds(date));
-        input.identity.tos = has_ip;
+        input.facts.set(Field::TosDate, Finding::Good);
     }
     Ok(())
 }
@@ -318,60 +346,47 @@ fn capabilities(fields: &Fields<'_>) -> Result<Vec<(String, bool)>, ApiError> {
     Ok(asked)
 }
 
-/// `external_account`: a token, or a bank account as a hash.
-fn external_account(
-    edge: Edge<'_>,
-    fields: &Fields<'_>,
-    texts: &mut Texts,
-    input: &mut AccountInput,
-) -> Result<(), ApiError> {
-    let Some(node) = fields.raw("external_account") else { return Ok(()) };
-    if let super::super::params::Node::Text(_) = node {
-        let text = fields.text("external_account")?.unwrap_or_default();
-        if let Some(bank) = cards::named_bank(edge.secrets, text) {
-            input.external_account = Some(Box::new(bank));
-            return Ok(());
-        }
-        let id = edge.body_id(text, &[ObjectKind::BankAccountToken], "token", "external_account")?;
-        input.external_token = Some(id.birth);
-        return Ok(());
-    }
-    let hash = fields.required_hash("external_account")?;
-    let objects = [("bank_account", ())];
-    hash.one_of("object", &objects)?;
-    if let Some(name) = hash.text("account_holder_name")? {
-        texts.set(hash.name_of("account_holder_name"), name);
-    }
-    hash.ignore("default_for_currency");
-    texts.metadata(&hash)?;
-    input.external_account = Some(Box::new(bank(edge, &hash)?));
-    Ok(())
+/// `business_type`, of an account or of a token.
+///
+/// # Errors
+/// 400.
+pub fn business_type(fields: &Fields<'_>) -> Result<Option<BusinessType>, ApiError> {
+    let kinds = [
+        ("company", BusinessType::Company),
+        ("government_entity", BusinessType::GovernmentEntity),
+        ("individual", BusinessType::Individual),
+        ("non_profit", BusinessType::NonProfit),
+    ];
+    fields.one_of("business_type", &kinds)
 }
 
 /// What creating and updating share.
-fn shared(edge: Edge<'_>, fields: &Fields<'_>) -> Result<(AccountInput, Texts), ApiError> {
+fn shared(edge: Edge<'_>, now: Timestamp, fields: &Fields<'_>) -> Result<(AccountInput, Texts), ApiError> {
     let mut texts = Texts::default();
-    let kinds = [
-        ("individual", BusinessType::Individual),
-        ("company", BusinessType::Company),
-        ("non_profit", BusinessType::NonProfit),
-        ("government_entity", BusinessType::GovernmentEntity),
-    ];
     let mut input = AccountInput {
         default_currency: currency(fields, "default_currency")?,
-        business_type: fields.one_of("business_type", &kinds)?,
+        business_type: business_type(fields)?,
         capabilities: capabilities(fields)?,
         ..AccountInput::default()
     };
+    if let Some(token) = fields.text("account_token")? {
+        for told in ["business_type", "company", "individual", "tos_acceptance"] {
+            fields.at_most_one(&["account_token", told])?;
+        }
+        let id = edge.body_id(token, &[ObjectKind::AccountToken], "token", "account_token")?;
+        input.account_token = Some(id.birth);
+    }
     texts.email(fields, "email")?;
-    let mut identity = Identity::default();
-    business_profile(fields, &mut texts, &mut identity)?;
-    company(fields, &mut texts, &mut identity)?;
-    individual(fields, &mut texts, &mut identity)?;
-    input.identity = identity;
+    business_profile(fields, &mut texts, &mut input.facts)?;
+    company(fields, &mut texts, &mut input.facts)?;
+    individual(fields, &mut texts, &mut input.facts)?;
     tos(fields, &mut texts, &mut input)?;
     settings(fields, &mut texts, &mut input)?;
-    external_account(edge, fields, &mut texts, &mut input)?;
+    match external_accounts::given(edge, now, fields, &mut texts)? {
+        Some(External::Account(external)) => input.external_account = Some(external),
+        Some(External::Token(birth)) => input.external_token = Some(birth),
+        None => {}
+    }
     texts.metadata(fields)?;
     fields.ignore("documents");
     fields.ignore("groups");
@@ -387,7 +402,7 @@ pub async fn create(call: Call) -> Answered {
     let expand = expansion(&fields, &ACCOUNT)?;
     let (kind, controller) = kind(&fields)?;
     let country = country(&fields, "country")?;
-    let (input, texts) = shared(call.edge(), &fields)?;
+    let (input, texts) = shared(call.edge(), call.platform().now().await, &fields)?;
     fields.finish()?;
     let input = AccountInput { country, kind: Some(kind), controller: Some(controller), ..input };
     respond::submit(&call, Command::CreateAccount(Box::new(input)), texts.into_patch(), &expand).await
@@ -416,7 +431,7 @@ pub async fn update(call: Call) -> Answered {
     let account = account(&call, &mut Stage::default()).await?;
     let fields = call.fields();
     let expand = expansion(&fields, &ACCOUNT)?;
-    let (input, texts) = shared(call.edge(), &fields)?;
+    let (input, texts) = shared(call.edge(), call.platform().now().await, &fields)?;
     fields.finish()?;
     let command = Command::UpdateAccount { account, input: Box::new(input) };
     respond::submit(&call, command, texts.into_patch(), &expand).await
@@ -445,116 +460,83 @@ pub async fn index(call: Call) -> Answered {
 /// GET /v1/accounts/{account}/capabilities
 pub async fn capabilities_list(call: Call) -> Answered {
     let fields = call.fields();
-    expansion(&fields, &CAPABILITY)?;
+    let expand = Expand::parse(&fields)?;
+    expand.check_list(&CAPABILITY)?;
     fields.finish()?;
     let mut stage = Stage::default();
     let account = account(&call, &mut stage).await?;
-    let url = call.path.clone();
-    let body = painted(call.platform(), call.secrets(), &mut stage, |view| {
-        let record = view.account(account)?;
-        let all = record.capabilities.iter().map(|of| capability::of(view, account, record, &of.name)).collect();
-        serde_json::to_vec(&Embedded::new(all, false, url.clone())).map_err(|_| ApiError::internal().into())
+    let ids = painted(call.platform(), call.secrets(), &mut stage, |view| {
+        let requested = view.account(account)?.capabilities.iter();
+        Ok(requested.filter_map(|capability| capability_id(account, &capability.name)).collect())
     });
-    Ok(Done::json(body.await?.ok_or_else(ApiError::internal)?))
+    let ids = Ids { ids: ids.await?.unwrap_or_default(), has_more: false };
+    list::respond(&call, ids, &mut stage, &expand, &call.path).await
 }
 
-async fn one_capability(call: &Call, stage: &mut Stage, account: AccountNo, name: &str) -> Answered {
-    if capability_id(account, name).is_none() {
-        return Err(ApiError::no_such("capability", name, "capability", Place::Path));
-    }
-    let body = painted(call.platform(), call.secrets(), stage, |view| {
-        let record = view.account(account)?;
-        serde_json::to_vec(&capability::of(view, account, record, name)).map_err(|_| ApiError::internal().into())
-    });
-    Ok(Done::json(body.await?.ok_or_else(ApiError::internal)?))
+/// The capability in the path.
+fn capability(call: &Call, account: AccountNo) -> Result<ObjectId, ApiError> {
+    let name = call.path_text(1);
+    capability_id(account, name).ok_or_else(|| ApiError::no_such("capability", name, "capability", Place::Path))
 }
 
 /// GET /v1/accounts/{account}/capabilities/{capability}
 pub async fn capability_retrieve(call: Call) -> Answered {
     let fields = call.fields();
-    expansion(&fields, &CAPABILITY)?;
+    let expand = expansion(&fields, &CAPABILITY)?;
     fields.finish()?;
     let mut stage = Stage::default();
     let account = account(&call, &mut stage).await?;
-    one_capability(&call, &mut stage, account, call.path_text(1)).await
+    let body = respond::body(&call, &mut stage, &capability(&call, account)?, &expand).await?;
+    Ok(Done::json(body.ok_or_else(ApiError::internal)?))
 }
 
 /// POST /v1/accounts/{account}/capabilities/{capability}
 pub async fn capability_update(call: Call) -> Answered {
-    let account = account(&call, &mut Stage::default()).await?;
-    let name = call.path_text(1).to_owned();
+    let mut stage = Stage::default();
+    let account = account(&call, &mut stage).await?;
     let fields = call.fields();
-    expansion(&fields, &CAPABILITY)?;
+    let expand = expansion(&fields, &CAPABILITY)?;
     let requested = fields.boolean("requested")?;
     fields.finish()?;
+    let id = capability(&call, account)?;
     let Some(requested) = requested else {
-        return one_capability(&call, &mut Stage::default(), account, &name).await;
+        let body = respond::body(&call, &mut stage, &id, &expand).await?;
+        return Ok(Done::json(body.ok_or_else(ApiError::internal)?));
     };
-    let command = Command::SetCapability { account, name: name.clone(), requested };
-    respond::submit_painted(&call, command, Default::default(), |view| {
-        let record = view.account(account)?;
-        serde_json::to_vec(&capability::of(view, account, record, &name)).map_err(|_| ApiError::internal().into())
-    })
-    .await
+    let command = Command::SetCapability { account, name: call.path_text(1).to_owned(), requested };
+    respond::submit(&call, command, Default::default(), &expand).await
 }
 
-fn bank_id(call: &Call, account: AccountNo) -> Result<ObjectId, ApiError> {
-    let text = call.path_text(1);
-    let id = call.id_of(text, &[ObjectKind::BankAccount]).filter(|id| id.birth == account.0);
-    id.ok_or_else(|| ApiError::no_such("external account", text, "id", Place::Path))
-}
-
-/// GET /v1/accounts/{account}/external_accounts
-pub async fn external_accounts(call: Call) -> Answered {
-    let fields = call.fields();
-    let (page, expand) = paging(&fields, &BANK_ACCOUNT)?;
-    let only_banks = fields.one_of("object", &[("bank_account", true), ("card", false)])?.unwrap_or(true);
-    fields.finish()?;
-    let mut stage = Stage::default();
-    let account = account(&call, &mut stage).await?;
-    let all = painted(call.platform(), call.secrets(), &mut stage, |view| {
-        let banks = view.account(account)?.external_accounts.iter().enumerate().rev();
-        Ok(banks
-            .filter(|(_, bank)| only_banks && !bank.deleted)
-            .map(|(place, _)| bank_account::id(account, place))
-            .collect())
-    });
-    let all: Vec<ObjectId> = all.await?.unwrap_or_default();
-    let ids: Ids = list::cut(call.platform().ids(), BANKS, &page, all)?;
-    list::respond(&call, ids, &mut stage, &expand, &call.path).await
-}
-
-/// POST /v1/accounts/{account}/external_accounts
-pub async fn external_account_create(call: Call) -> Answered {
+/// POST /v1/accounts/{account}/reject
+pub async fn reject(call: Call) -> Answered {
     let account = account(&call, &mut Stage::default()).await?;
     let fields = call.fields();
-    expansion(&fields, &BANK_ACCOUNT)?;
-    if !fields.is_given("external_account") {
-        return Err(ApiError::missing("external_account"));
-    }
-    let (mut input, mut texts) = (AccountInput::default(), Texts::default());
-    external_account(call.edge(), &fields, &mut texts, &mut input)?;
-    fields.boolean("default_for_currency")?;
+    let expand = expansion(&fields, &ACCOUNT)?;
+    let reason = fields.required_one_of("reason", &REASONS)?;
+    let pays_out = fields.one_of("payouts_action", &[("none", true), ("pause", false)])?.unwrap_or(false);
     fields.finish()?;
-    let command = Command::UpdateAccount { account, input: Box::new(input) };
-    respond::submit_painted(&call, command, texts.into_patch(), |view| {
-        let place = view.account(account)?.external_accounts.len().checked_sub(1).ok_or(Stop::Gone)?;
-        super::super::render::object(view, &bank_account::id(account, place), super::super::render::ToBytes)
-    })
-    .await
+    respond::submit(&call, Command::RejectAccount { account, reason, pays_out }, Default::default(), &expand).await
 }
 
-/// GET /v1/accounts/{account}/external_accounts/{id}
-pub async fn external_account_retrieve(call: Call) -> Answered {
+/// Why an account is rejected: the closed list of this version, and the three words of those before.
+const REASONS: [(&str, RejectReason); 8] = [
+    ("credit", RejectReason::Other),
+    ("fraud", RejectReason::Fraud),
+    ("fraud_no_intent_to_fulfill", RejectReason::Fraud),
+    ("fraud_other", RejectReason::Fraud),
+    ("fraud_payment_method_casher", RejectReason::Fraud),
+    ("fraud_payment_method_tester", RejectReason::Fraud),
+    ("other", RejectReason::Other),
+    ("terms_of_service", RejectReason::TermsOfService),
+];
+
+/// POST /v1/accounts/{account}/unreject
+pub async fn unreject(call: Call) -> Answered {
+    let account = account(&call, &mut Stage::default()).await?;
     let fields = call.fields();
-    let expand = expansion(&fields, &BANK_ACCOUNT)?;
+    let expand = expansion(&fields, &ACCOUNT)?;
     fields.finish()?;
-    let mut stage = Stage::default();
-    let account = account(&call, &mut stage).await?;
-    let id = bank_id(&call, account)?;
-    let body = respond::body(&call, &mut stage, &id, &expand).await?;
-    let gone = || ApiError::no_such("external account", call.path_text(1), "id", Place::Path);
-    Ok(Done::json(body.ok_or_else(gone)?))
+    respond::submit(&call, Command::UnrejectAccount { account }, Default::default(), &expand).await
 }
 
 #[cfg(test)]
@@ -562,6 +544,7 @@ mod tests {
     use super::super::super::params::parse_form;
     use super::super::super::secrets::Secrets;
     use super::*;
+    use crate::domain::facts::active_individual;
     use crate::primitives::id::IdCipher;
 
     type Written = Vec<(String, Option<String>)>;
@@ -570,7 +553,8 @@ mod tests {
         let (ids, secrets) = (IdCipher::new([7; 16]), Secrets::new([1; 32], [2; 32], [3; 32]));
         let tree = parse_form(form.as_bytes())?;
         let fields = Fields::new(&tree);
-        let (input, texts) = shared(Edge { ids: &ids, secrets: &secrets }, &fields)?;
+        let now = Timestamp::from_seconds(1_790_000_000);
+        let (input, texts) = shared(Edge { ids: &ids, secrets: &secrets }, now, &fields)?;
         fields.finish()?;
         Ok((input, texts.into_patch().0))
     }
@@ -610,21 +594,12 @@ mod tests {
              &settings[payouts][schedule][delay_days]=minimum",
         )
         .unwrap();
-        let verified = Some(TestResult::Verified);
-        let want = Identity {
-            dob: verified,
-            address: verified,
-            id_number: verified,
-            first_name: true,
-            last_name: true,
-            email: true,
-            phone: true,
-            mcc: true,
-            url_or_description: true,
-            tos: true,
-            ..Identity::default()
-        };
-        assert_eq!(input.identity, want);
+        let mut want = active_individual();
+        for field in [Field::City, Field::PostalCode, Field::State] {
+            want.set(field, Finding::Gone);
+        }
+        want.learn(&Facts::default());
+        assert_eq!(input.facts, want);
         assert_eq!(input.capabilities, [("transfers".to_owned(), true)]);
         assert_eq!((input.payout_interval, input.delay_days), (Some(PayoutInterval::Manual), Some(0)));
         assert_eq!(input.tos_accepted_at, Some(Timestamp::from_seconds(1_700_000_000)));

@@ -53,7 +53,7 @@ pub fn named(call: &Call, text: &str, param: &str) -> Result<MethodInput, ApiErr
 }
 
 /// A card that cannot be used: the request stops, nothing is kept of it.
-fn bad_card(bad: BadCard) -> ApiError {
+pub fn bad_card(bad: BadCard) -> ApiError {
     let error = ApiError::card(bad.code, bad.message).with_param(bad.param).with_fate(Fate::Refused);
     match bad.decline_code {
         Some(code) => error.with_decline_code(code),

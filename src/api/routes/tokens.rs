@@ -7,11 +7,15 @@ use super::super::fields::Fields;
 use super::super::request::{Call, Edge};
 use super::super::respond;
 use super::super::texts::Texts;
-use super::{Answered, currency, expansion, methods, retrieve as read};
+use super::{Answered, accounts, currency, expansion, methods, persons, retrieve as read};
 use crate::domain::command::{Command, MethodInput};
-use crate::domain::record::ExternalAccount;
+use crate::domain::facts::Facts;
+use crate::domain::record::{AccountToken, ExternalAccount, TokenContent};
 use crate::primitives::country::Country;
 use crate::primitives::id::ObjectKind;
+
+const KINDS: [ObjectKind; 4] =
+    [ObjectKind::Token, ObjectKind::BankAccountToken, ObjectKind::AccountToken, ObjectKind::PersonToken];
 
 /// A country.
 ///
@@ -48,7 +52,6 @@ pub fn bank(edge: Edge<'_>, fields: &Fields<'_>) -> Result<ExternalAccount, ApiE
         account_number: fields.required_text("account_number")?,
         holder_type: fields.one_of("account_holder_type", &kinds)?,
     };
-    fields.ignore("account_type");
     cards::bank(edge.secrets, &given).map_err(|bad| bad_bank(bad, fields))
 }
 
@@ -66,8 +69,10 @@ fn keep(texts: &mut Texts, fields: &Fields<'_>, names: &[&'static str]) -> Resul
 pub async fn create(call: Call) -> Answered {
     let fields = call.fields();
     let expand = expansion(&fields, &PLAIN)?;
-    fields.at_most_one(&["card", "bank_account"])?;
+    fields.at_most_one(&["account", "bank_account", "card", "person"])?;
     let mut texts = Texts::default();
+    // Texts lie where they lie without the hash that holds them all.
+    let mut lifted = None;
     let command = if let Some(card) = fields.hash("card")? {
         let lines =
             ["address_city", "address_country", "address_line1", "address_line2", "address_state", "address_zip"];
@@ -81,19 +86,37 @@ pub async fn create(call: Call) -> Answered {
             }
         }
     } else if let Some(hash) = fields.hash("bank_account")? {
-        keep(&mut texts, &hash, &["account_holder_name"])?;
+        keep(&mut texts, &hash, &["account_holder_name", "account_type"])?;
         Command::CreateBankToken { bank: Box::new(bank(call.edge(), &hash)?) }
+    } else if let Some(hash) = fields.hash("account")? {
+        let mut token = AccountToken { business_type: accounts::business_type(&hash)?, ..AccountToken::default() };
+        accounts::company(&hash, &mut texts, &mut token.facts)?;
+        if let Some(individual) = hash.hash("individual")? {
+            persons::person(&individual, &mut texts, &mut token.facts)?;
+        }
+        token.tos_accepted = hash.boolean("tos_shown_and_accepted")?.unwrap_or(false);
+        lifted = Some("account");
+        Command::CreateIdentityToken { content: Box::new(TokenContent::Account(token)) }
+    } else if let Some(hash) = fields.hash("person")? {
+        let mut facts = Facts::default();
+        persons::person(&hash, &mut texts, &mut facts)?;
+        lifted = Some("person");
+        Command::CreateIdentityToken { content: Box::new(TokenContent::Person(facts)) }
     } else {
-        return Err(ApiError::malformed("You must give one of these parameters: card, bank_account.")
+        return Err(ApiError::malformed("You must give one of these parameters: card, bank_account, account, person.")
             .with_code("parameter_missing")
             .with_param("card"));
     };
     fields.finish()?;
-    respond::submit(&call, command, texts.into_patch(), &expand).await
+    let patch = match lifted {
+        Some(hash) => texts.lifted_out_of(hash),
+        None => texts.into_patch(),
+    };
+    respond::submit(&call, command, patch, &expand).await
 }
 
 /// GET /v1/tokens/{token}
 pub async fn retrieve(call: Call) -> Answered {
-    let id = call.path_id(0, &[ObjectKind::Token, ObjectKind::BankAccountToken], "token", "token")?;
+    let id = call.path_id(0, &KINDS, "token", "token")?;
     read(&call, id, &PLAIN, "token", "token").await
 }
