@@ -11,6 +11,7 @@ use super::entry::decode_record;
 use super::idempotency::{Use, lives};
 use super::machine::{Decided, Fetch, Machine, Step};
 use super::recovery::Replayed;
+use super::state::Clock;
 use crate::domain::command::{Command, IdempotencyKey, Request};
 use crate::domain::decide::{Need, Refusal};
 use crate::domain::seal::Vault;
@@ -53,12 +54,14 @@ impl Plain {
         Plain { machine, world, entries: Vec::new(), keep_entries, keys: BTreeMap::new() }
     }
 
-    /// Decides a request; an advance of the clock fires what is due on the way.
+    /// Decides a request, then fires what is due at once; an advance of the clock fires what is due on the way.
     pub fn submit(&mut self, request: &Request, now: Timestamp) -> Told {
         let told = self.decide(request, now);
         if let (Told::Decided(_), Command::AdvanceClock { to }) = (&told, &request.command) {
             self.fire_until(*to);
             self.machine.state.settle_clock();
+        } else if matches!(told, Told::Decided(_)) && self.machine.state.clock == Clock::Virtual {
+            self.fire_until(self.machine.state.now);
         }
         told
     }

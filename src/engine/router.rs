@@ -250,8 +250,8 @@ impl Actor for RouterActor {
         ctx.run_interval(Duration::from_millis(200), |router, ctx| {
             let Some(work) = &router.work else { return };
             let state = &work.machine.state;
-            let until = if state.clock == Clock::Real { Some(clock::wall()) } else { state.target };
-            if until.is_some_and(|until| state.next_due(until).is_some()) {
+            let until = if state.clock == Clock::Real { clock::wall() } else { state.target.unwrap_or(state.now) };
+            if state.next_due(until).is_some() {
                 router.flush_soon(ctx);
             }
         });
@@ -378,18 +378,20 @@ impl Work {
         self.machine.sweep(projected);
     }
 
-    /// Real clock: some of what is due. Virtual clock: the rest of an advance that a restart interrupted.
+    /// Real clock: some of what is due. Virtual clock: the rest of an advance, or of a request, that a restart
+    /// interrupted.
     async fn fire_due(&mut self) {
         if self.machine.state.target.is_some() {
             return self.advance().await;
         }
-        if self.machine.state.clock == Clock::Real {
-            let until = self.now();
-            for _ in 0..DUE_PER_BATCH {
-                let Some((request, _)) = self.machine.due_request(until) else { break };
-                if !self.fire(&request, until).await {
-                    break;
-                }
+        if self.machine.state.clock == Clock::Virtual {
+            return self.fire_until(self.machine.state.now).await;
+        }
+        let until = self.now();
+        for _ in 0..DUE_PER_BATCH {
+            let Some((request, _)) = self.machine.due_request(until) else { break };
+            if !self.fire(&request, until).await {
+                break;
             }
         }
     }
@@ -406,6 +408,9 @@ impl Work {
             Step::Decided(decided) => {
                 if matches!(request.command, Command::AdvanceClock { .. }) {
                     self.advance().await;
+                } else if self.machine.state.clock == Clock::Virtual {
+                    // Its time stands still: what is due at once would wait for an advance.
+                    self.fire_until(self.machine.state.now).await;
                 }
                 Ok(Settled::Answer(answer(*decided)))
             }
