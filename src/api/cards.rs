@@ -108,7 +108,7 @@ const fn us(number: &'static str, names: &'static [&'static str], recipe: Recipe
     row(number, names, Visa, Credit, "US", recipe)
 }
 
-/// Section 13 of the reference. Disputes and late refunds come with their issues: until then such cards succeed.
+/// Section 13 of the reference. Late refunds come with their issue: until then such cards succeed.
 static CARDS: &[TestCard] = &[
     us("4242424242424242", &["visa", "us"], Recipe::Succeed),
     row("4000056655665556", &["visa_debit"], Visa, Debit, "US", Recipe::Succeed),
@@ -194,14 +194,21 @@ static CARDS: &[TestCard] = &[
     us("4000008400001280", &["threeDSecureRequiredProcessingError"], Recipe::AuthenticationError),
     us("4000000000003055", &["threeDSecureOptional"], Recipe::AuthenticateIfAsked),
     us("4000000032200000", &[], Recipe::AuthenticateSilently),
-    us("4000000000000259", &["createDispute"], Recipe::Succeed),
-    us("4000000000002685", &["createDisputeProductNotReceived"], Recipe::Succeed),
-    us("4000000000001976", &["createDisputeInquiry"], Recipe::Succeed),
+    us("4000000000000259", &["createDispute"], Recipe::Dispute),
+    us("4000000000002685", &["createDisputeProductNotReceived"], Recipe::DisputeNotReceived),
+    us("4000000000001976", &["createDisputeInquiry"], Recipe::DisputeInquiry),
     us("4000000000005423", &["createIssuerFraudRecord"], Recipe::Succeed),
-    us("4000000404000079", &["createMultipleDisputes"], Recipe::Succeed),
-    us("4000000404000038", &["createCe3EligibleDispute"], Recipe::Succeed),
-    us("4000008400000779", &["createComplianceDispute"], Recipe::Succeed),
-    row("5105008400000002", &["createMastercardComplianceDispute"], Mastercard, Credit, "US", Recipe::Succeed),
+    us("4000000404000079", &["createMultipleDisputes"], Recipe::DisputeTwice),
+    us("4000000404000038", &["createCe3EligibleDispute"], Recipe::DisputeCe3),
+    us("4000008400000779", &["createComplianceDispute"], Recipe::DisputeCompliance),
+    row(
+        "5105008400000002",
+        &["createMastercardComplianceDispute"],
+        Mastercard,
+        Credit,
+        "US",
+        Recipe::DisputeCompliance,
+    ),
     us("4000000000007726", &["pendingRefund"], Recipe::Succeed),
     us("4000000000005126", &["refundFail"], Recipe::Succeed),
     us("4000000000009235", &["riskLevelElevated"], Recipe::Succeed),

@@ -78,6 +78,7 @@ pub static CHARGE: Shape = Shape {
         Property::expandable("application_fee", &[&APPLICATION_FEE]),
         Property::expandable("balance_transaction", &[&BALANCE_TRANSACTION]),
         Property::expandable("customer", &[&CUSTOMER]),
+        Property::expandable("dispute", &[&DISPUTE]),
         Property::expandable("failure_balance_transaction", &[&BALANCE_TRANSACTION]),
         Property::expandable("on_behalf_of", &[&ACCOUNT]),
         Property::expandable("payment_intent", &[&PAYMENT_INTENT]),
@@ -169,7 +170,7 @@ pub static CAPABILITY: Shape = Shape { properties: &[Property::expandable("accou
 pub static BALANCE_TRANSACTION: Shape = Shape {
     properties: &[Property::expandable(
         "source",
-        &[&CHARGE, &REFUND, &TRANSFER, &APPLICATION_FEE, &FEE_REFUND, &PAYOUT, &REVERSAL],
+        &[&CHARGE, &REFUND, &TRANSFER, &APPLICATION_FEE, &FEE_REFUND, &PAYOUT, &REVERSAL, &DISPUTE],
     )],
 };
 
@@ -202,6 +203,15 @@ pub static SETUP_ATTEMPT: Shape = Shape {
 
 /// An intent as the payer's side sees it.
 pub static FOR_PAYER: Shape = Shape { properties: &[Property::expandable("payment_method", &[&PLAIN])] };
+
+/// `dispute`.
+pub static DISPUTE: Shape = Shape {
+    properties: &[
+        Property::hash("balance_transactions", &[&BALANCE_TRANSACTION]),
+        Property::expandable("charge", &[&CHARGE]),
+        Property::expandable("payment_intent", &[&PAYMENT_INTENT]),
+    ],
+};
 
 /// `florin.adjustment`.
 pub static ADJUSTMENT: Shape =

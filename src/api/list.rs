@@ -53,6 +53,7 @@ impl Listed {
             Kinds::RULE => kind == ObjectKind::Split,
             Kinds::ADJUSTMENT => kind == ObjectKind::Adjustment,
             Kinds::SETUP => matches!(kind, ObjectKind::SetupIntent | ObjectKind::SetupAttempt),
+            Kinds::DISPUTE => kind == ObjectKind::Dispute,
             _ => true,
         }
     }
@@ -71,8 +72,11 @@ pub const TRANSFERS: Listed = listed(&[Class::Payment], Kinds::TRANSFER, "transf
 /// Application fees.
 pub const FEES: Listed = listed(&[Class::Payment], Kinds::FEE, "application_fee");
 /// Balance transactions.
-pub const ROWS: Listed =
-    listed(&[Class::Payment, Class::Refund, Class::Payout, Class::Other], Kinds::ROW, "balance_transaction");
+pub const ROWS: Listed = listed(
+    &[Class::Payment, Class::Refund, Class::Payout, Class::Other, Class::Dispute],
+    Kinds::ROW,
+    "balance_transaction",
+);
 /// Refunds.
 pub const REFUNDS: Listed = listed(&[Class::Refund], Kinds::REFUND, "refund");
 /// Payouts.
@@ -90,6 +94,9 @@ pub const ADJUSTMENTS: Listed = listed(&[Class::Other], Kinds::ADJUSTMENT, "adju
 /// Setup intents.
 pub const SETUPS: Listed = listed(&[Class::Setup], Kinds::SETUP, "setupintent");
 
+/// Disputes.
+pub const DISPUTES: Listed = listed(&[Class::Dispute], Kinds::DISPUTE, "dispute");
+
 /// Entries with events.
 pub const EVENTS: Listed = listed(
     &[
@@ -101,6 +108,7 @@ pub const EVENTS: Listed = listed(
         Class::Account,
         Class::Other,
         Class::Setup,
+        Class::Dispute,
     ],
     Kinds::EVENT,
     "event",
@@ -266,6 +274,9 @@ fn made_there(view: &View<'_>, listed: Listed, account: AccountNo, place: &Index
         Record::Account(record) if record.made.seq == seq && !record.deleted && key != RecordKey::PLATFORM => {
             return Ok(main(ObjectKind::Account));
         }
+        Record::Dispute(dispute) if dispute.made.seq == seq && dispute.owner == account => {
+            return Ok(main(ObjectKind::Dispute));
+        }
         Record::SplitRule(rule) if rule.made.seq == seq => return Ok(main(ObjectKind::Split)),
         Record::Adjustment(adjustment) if adjustment.made.seq == seq => return Ok(main(ObjectKind::Adjustment)),
         Record::Setup(setup) if setup.made.seq == seq => return Ok(main(ObjectKind::SetupIntent)),
@@ -273,6 +284,7 @@ fn made_there(view: &View<'_>, listed: Listed, account: AccountNo, place: &Index
         | Record::Reversal(_)
         | Record::FeeRefund(_)
         | Record::Payout(_)
+        | Record::Dispute(_)
         | Record::Customer(_)
         | Record::PaymentMethod(_)
         | Record::Account(_)
@@ -323,6 +335,7 @@ pub fn made(view: &View<'_>, id: &ObjectId) -> Rendered<Made> {
         Record::Setup(record) => record.made,
         Record::SetupAttempt(record) => record.attempt.made,
         Record::Person(record) => record.made,
+        Record::Dispute(record) => record.made,
     })
 }
 

@@ -51,9 +51,9 @@ use metrics::Metrics;
 use request::{Access, Call};
 use respond::{Done, answer};
 use routes::{
-    Answered, accounts, application_fees, balance, balance_transactions, charges, country_specs, customers, events,
-    external_accounts, florin, methods, payment_intents, payouts, persons, refunds, setup_intents, split_rules, tokens,
-    transfers,
+    Answered, accounts, application_fees, balance, balance_transactions, charges, country_specs, customers, disputes,
+    events, external_accounts, florin, methods, payment_intents, payouts, persons, refunds, setup_intents, split_rules,
+    tokens, transfers,
 };
 
 /// Bytes of a request's body, where nothing else is configured.
@@ -243,6 +243,9 @@ fn money_routes(routes: Routes) -> Routes {
         .route("/v1/payouts", reads!(payouts::index).merge(writes!(payouts::create)))
         .route("/v1/payouts/{payout}", reads!(payouts::retrieve).merge(writes!(payouts::update)))
         .route("/v1/payouts/{payout}/cancel", writes!(payouts::cancel))
+        .route("/v1/disputes", reads!(disputes::index))
+        .route("/v1/disputes/{dispute}", reads!(disputes::retrieve).merge(writes!(disputes::update)))
+        .route("/v1/disputes/{dispute}/close", writes!(disputes::close))
         .route("/v1/events", reads!(events::index))
         .route("/v1/events/{event}", reads!(events::retrieve))
 }

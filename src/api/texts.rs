@@ -60,6 +60,16 @@ impl Texts {
         Ok(is_set)
     }
 
+    /// A text with a limit of its own, in characters.
+    ///
+    /// # Errors
+    /// 400.
+    pub fn text_up_to(&mut self, fields: &Fields<'_>, name: &'static str, chars_max: usize) -> Result<(), ApiError> {
+        let text = fields.clearable_text_up_to(name, chars_max)?;
+        self.put(&fields.name_of(name), text);
+        Ok(())
+    }
+
     /// Several of them.
     ///
     /// # Errors

@@ -78,6 +78,9 @@ struct PricesFile {
     payout_arrival_seconds: Option<u32>,
     processing_fixed: Option<BTreeMap<String, i64>>,
     dispute: Option<BTreeMap<String, i64>>,
+    dispute_counter: Option<BTreeMap<String, i64>>,
+    dispute_fee_returned: Option<bool>,
+    dispute_delay_seconds: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -251,6 +254,21 @@ fn tables(
             .payout_arrival_seconds
             .or(default_prices.payout_arrival_seconds)
             .unwrap_or(base.payout_arrival_s),
+        // What is off is absent: a data folder of before needs no new table for it.
+        dispute_delay_s: prices
+            .dispute_delay_seconds
+            .or(default_prices.dispute_delay_seconds)
+            .filter(|&seconds| seconds > 0),
+        dispute_fee_returned: prices
+            .dispute_fee_returned
+            .or(default_prices.dispute_fee_returned)
+            .filter(|&returned| returned),
+        dispute_counter_fee: Some(per_currency(
+            "prices.dispute_counter",
+            prices.dispute_counter,
+            default_prices.dispute_counter,
+        )?)
+        .filter(|table| !table.is_empty()),
     })
 }
 

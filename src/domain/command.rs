@@ -7,8 +7,8 @@ use minicbor::{Decode, Encode};
 
 use super::facts::{Facts, Finding};
 use super::record::{
-    AccountKind, BusinessType, CancellationReason, CaptureMethod, Card, CardOptions, Controller, ExternalAccount,
-    FutureUsage, MethodRef, PayoutInterval, RefundReason, Share, TokenContent,
+    AccountKind, BusinessType, CancellationReason, CaptureMethod, Card, CardOptions, Controller, DisputeReason,
+    EvidenceWords, ExternalAccount, FutureUsage, MethodRef, PayoutInterval, RefundReason, Share, TokenContent,
 };
 use crate::ledger::{AccountNo, Posting, SourceType};
 use crate::primitives::{country::Country, currency::Currency, id::ObjectId, time::Timestamp};
@@ -479,6 +479,64 @@ pub enum Command {
         #[n(0)]
         content: Box<TokenContent>,
     },
+    /// Evidence, metadata and their submission.
+    #[n(55)]
+    UpdateDispute {
+        #[n(0)]
+        dispute: ObjectId,
+        /// `None`: submits if there is evidence in this call.
+        #[n(1)]
+        submit: Option<bool>,
+        /// Whether the call gives evidence.
+        #[n(2)]
+        evidence: bool,
+        /// What its test words ask for, where `evidence[uncategorized_text]` is given.
+        #[n(3)]
+        words: Option<EvidenceWords>,
+    },
+    /// The charge's owner accepts the loss.
+    #[n(56)]
+    CloseDispute {
+        #[n(0)]
+        dispute: ObjectId,
+    },
+    /// Test action: the payer disputes a charge.
+    #[n(57)]
+    OpenDispute {
+        #[n(0)]
+        charge: ObjectId,
+        /// Minor units of the presentment currency; `None`: all that is left.
+        #[n(1)]
+        amount: Option<i64>,
+        #[n(2)]
+        reason: DisputeReason,
+        /// An inquiry takes no money.
+        #[n(3)]
+        inquiry: bool,
+    },
+    /// Test action: the issuer decides a dispute, answered or not.
+    #[n(58)]
+    DecideDispute {
+        #[n(0)]
+        dispute: ObjectId,
+        #[n(1)]
+        verdict: Verdict,
+    },
+}
+
+/// What an issuer makes of a dispute. An inquiry cannot be won or lost: it is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Verdict {
+    /// For the seller.
+    #[n(0)]
+    Won,
+    /// For the payer.
+    #[n(1)]
+    Lost,
+    /// An inquiry becomes a chargeback.
+    #[n(2)]
+    Escalated,
 }
 
 impl Command {

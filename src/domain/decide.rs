@@ -201,6 +201,9 @@ pub enum Class {
     /// Setup intents.
     #[n(7)]
     Setup,
+    /// Disputes and their balance transactions.
+    #[n(8)]
+    Dispute,
 }
 
 /// Bits of [`IndexRow::kinds`].

@@ -73,6 +73,12 @@ pub fn of(recipe: Recipe) -> Option<&'static DeclineText> {
         | Recipe::AuthenticateSilently
         | Recipe::AuthenticationUnsupported
         | Recipe::AuthenticationFailed => None,
+        Recipe::Dispute
+        | Recipe::DisputeNotReceived
+        | Recipe::DisputeInquiry
+        | Recipe::DisputeTwice
+        | Recipe::DisputeCe3
+        | Recipe::DisputeCompliance => None,
         Recipe::GenericDecline | Recipe::ChargeCustomerFail => Some(&GENERIC),
         Recipe::InsufficientFunds => Some(&DeclineText {
             decline_code: "insufficient_funds",
@@ -208,7 +214,13 @@ pub fn declines_saving(recipe: Recipe) -> bool {
         | Recipe::AuthenticateIfAsked
         | Recipe::AuthenticateSilently
         | Recipe::AuthenticationUnsupported
-        | Recipe::AuthenticationFailed => false,
+        | Recipe::AuthenticationFailed
+        | Recipe::Dispute
+        | Recipe::DisputeNotReceived
+        | Recipe::DisputeInquiry
+        | Recipe::DisputeTwice
+        | Recipe::DisputeCe3
+        | Recipe::DisputeCompliance => false,
         Recipe::GenericDecline
         | Recipe::InsufficientFunds
         | Recipe::LostCard

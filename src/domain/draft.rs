@@ -93,7 +93,11 @@ impl<'a> Draft<'a> {
         in_range(net)?;
         let currency = spec.gross.currency();
         self.account(spec.account, spec.source_type, spec.available_on, Money::new(net, currency));
-        self.house(House::Fees(FeeKind::Processing), Money::new(spec.processing_fee, currency));
+        let earned = match spec.kind {
+            RowKind::Dispute | RowKind::DisputeReversal => FeeKind::Dispute,
+            _ => FeeKind::Processing,
+        };
+        self.house(House::Fees(earned), Money::new(spec.processing_fee, currency));
         Ok(Row {
             account: spec.account,
             kind: spec.kind,

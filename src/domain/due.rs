@@ -2,6 +2,7 @@
 
 use minicbor::{Decode, Encode};
 
+use super::record::RecordKey;
 use crate::ledger::AccountNo;
 use crate::primitives::time::{Day, Timestamp};
 
@@ -53,4 +54,13 @@ pub enum DueKind {
     /// The time to tell what is due of an account is over.
     #[n(29)]
     RequirementsFallDue(#[n(0)] AccountNo),
+    /// The payer of a payment (birth) disputes it.
+    #[n(10)]
+    DisputeOpens(#[n(0)] u64),
+    /// A dispute was not answered in time, or an inquiry came to nothing.
+    #[n(11)]
+    DisputeEnds(#[n(0)] RecordKey),
+    /// The issuer decides an answered dispute.
+    #[n(12)]
+    DisputeDecided(#[n(0)] RecordKey),
 }

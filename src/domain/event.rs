@@ -87,4 +87,9 @@ event_kinds! {
     100 PersonCreated "person.created";
     101 PersonUpdated "person.updated";
     102 PersonDeleted "person.deleted";
+    60 DisputeCreated "charge.dispute.created";
+    61 DisputeUpdated "charge.dispute.updated";
+    62 DisputeClosed "charge.dispute.closed";
+    63 DisputeFundsWithdrawn "charge.dispute.funds_withdrawn";
+    64 DisputeFundsReinstated "charge.dispute.funds_reinstated";
 }

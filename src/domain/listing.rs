@@ -52,6 +52,7 @@ pub fn list(change: &mut Change, seq: u64) {
         }
         Record::FeeRefund(refund) if refund.made.seq == seq => add(refund.owner, Kinds::FEE_REFUND),
         Record::Payout(payout) if payout.made.seq == seq => add(payout.owner, Kinds::PAYOUT),
+        Record::Dispute(dispute) if dispute.made.seq == seq => add(dispute.owner, Kinds::DISPUTE),
         Record::SplitRule(rule) if rule.made.seq == seq => add(AccountNo::PLATFORM, Kinds::RULE),
         Record::Adjustment(adjustment) if adjustment.made.seq == seq => add(AccountNo::PLATFORM, Kinds::ADJUSTMENT),
         Record::Setup(setup) if setup.made.seq == seq => add(setup.owner, Kinds::SETUP),
@@ -65,6 +66,7 @@ pub fn list(change: &mut Change, seq: u64) {
         | Record::Reversal(_)
         | Record::FeeRefund(_)
         | Record::Payout(_)
+        | Record::Dispute(_)
         | Record::SplitRule(_)
         | Record::Adjustment(_)
         | Record::Person(_)
@@ -106,5 +108,6 @@ pub fn class_of(record: &Record) -> Class {
         Record::Account(_) | Record::Person(_) => Class::Account,
         Record::SplitRule(_) | Record::Adjustment(_) => Class::Other,
         Record::Setup(_) | Record::SetupAttempt(_) => Class::Setup,
+        Record::Dispute(_) => Class::Dispute,
     }
 }

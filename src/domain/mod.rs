@@ -16,6 +16,7 @@ pub mod correct;
 pub mod customer;
 pub mod decide;
 pub mod declines;
+pub mod dispute;
 pub mod draft;
 pub mod due;
 pub mod event;
@@ -121,6 +122,14 @@ fn dispatch(facts: &dyn Facts, ctx: &Context<'_>, request: &Request) -> Result<O
         }
         Command::UnrejectAccount { account } => account::unreject(facts, ctx, request, *account),
         Command::CreateIdentityToken { content } => method::create_identity_token(facts, ctx, request, content),
+        &Command::UpdateDispute { dispute, submit, evidence, words } => {
+            dispute::update(facts, ctx, request, dispute, dispute::Given { submit, evidence, words })
+        }
+        Command::CloseDispute { dispute } => dispute::close(facts, ctx, request, *dispute),
+        &Command::OpenDispute { charge, amount, reason, inquiry } => {
+            dispute::open(facts, ctx, request, charge, dispute::Claim { amount, reason, inquiry })
+        }
+        Command::DecideDispute { dispute, verdict } => dispute::decide(facts, ctx, request, *dispute, *verdict),
         Command::PutTables(_) => Ok(Outcome::answer(Reply::Done)),
         Command::CreateCharge(input) => charge::create(facts, ctx, request, input),
         Command::CaptureCharge { charge, amount, application_fee, transfer_amount } => {
@@ -135,6 +144,9 @@ fn dispatch(facts: &dyn Facts, ctx: &Context<'_>, request: &Request) -> Result<O
             DueKind::AuthorizationExpires(intent) => payment::expire(facts, ctx, intent),
             DueKind::VerificationEnds(account) => account::verification_ends(facts, ctx, account),
             DueKind::RequirementsFallDue(account) => account::requirements_fall_due(facts, ctx, account),
+            DueKind::DisputeOpens(birth) => dispute::open_by_card(facts, ctx, birth),
+            DueKind::DisputeEnds(dispute) => dispute::end(facts, ctx, dispute),
+            DueKind::DisputeDecided(dispute) => dispute::decided(facts, ctx, dispute),
         },
     }
 }

@@ -844,6 +844,7 @@ fn charge(
         uncaptured_rest: 0,
         transferred: 0,
         three_d_secure: answer.three_d_secure,
+        disputes: None,
     });
     let charge_id = key.id(ObjectKind::Charge, attempt);
     {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use minicbor::{Decode, Encode};
 use rust_decimal::Decimal;
 
+use super::due::DueKey;
 use super::facts::{Facts, Finding};
 use super::requirements::Ask;
 use super::seal::Sealed;
@@ -27,7 +28,7 @@ pub struct RecordKey {
     /// Sequence number of the entry that began the flow.
     #[n(0)]
     pub birth: u64,
-    /// 0 for the head; refunds, reversals, fee refunds and superseded attempts count up from 1.
+    /// 0 for the head; refunds, reversals, fee refunds, disputes and superseded attempts count up from 1.
     #[n(1)]
     pub child: u32,
 }
@@ -111,6 +112,9 @@ pub enum Record {
     /// A person of a company's account.
     #[n(20)]
     Person(#[n(0)] PersonRecord),
+    /// A dispute of a charge.
+    #[n(14)]
+    Dispute(#[n(0)] DisputeRecord),
 }
 
 impl Record {
@@ -127,6 +131,7 @@ impl Record {
             Record::Reversal(r) => r.owner,
             Record::FeeRefund(r) => r.owner,
             Record::Payout(r) => r.owner,
+            Record::Dispute(r) => r.owner,
             Record::SplitRule(_) | Record::Adjustment(_) => AccountNo::PLATFORM,
             Record::Setup(r) => r.owner,
             Record::SetupAttempt(r) => r.owner,
@@ -143,6 +148,7 @@ impl Record {
             Record::FeeRefund(r) => &r.rows,
             Record::Payout(r) => &r.rows,
             Record::Adjustment(r) => &r.rows,
+            Record::Dispute(r) => &r.rows,
             Record::Account(_)
             | Record::Customer(_)
             | Record::PaymentMethod(_)
@@ -281,6 +287,18 @@ pub enum RowKind {
     /// Processing that the platform pays for a connected account's charge: `stripe_fee`, category `fee`.
     #[n(14)]
     ProcessingFee,
+    /// A chargeback takes money, with its fee: `adjustment`, category `dispute`.
+    #[n(25)]
+    Dispute,
+    /// A chargeback that was won gives it back: `adjustment`, category `dispute_reversal`.
+    #[n(26)]
+    DisputeReversal,
+    /// The platform pays an account's dispute fee, or (positive) gets it back: `stripe_fee`.
+    #[n(27)]
+    DisputeFee,
+    /// What answering a chargeback costs, or (positive) comes back when it is won: `stripe_fee`.
+    #[n(28)]
+    DisputeCounterFee,
 }
 
 /// The object that a balance transaction names as its source.
@@ -844,6 +862,24 @@ pub enum Recipe {
     /// The payer failed to authenticate. No card's recipe: the reason of a failure without a charge.
     #[n(22)]
     AuthenticationFailed,
+    /// Succeeds, and is charged back as fraudulent.
+    #[n(25)]
+    Dispute,
+    /// … as not received.
+    #[n(26)]
+    DisputeNotReceived,
+    /// Succeeds, and the issuer inquires.
+    #[n(27)]
+    DisputeInquiry,
+    /// Succeeds, and is charged back in two parts.
+    #[n(28)]
+    DisputeTwice,
+    /// Succeeds, and is charged back as fraudulent, where earlier payments of the payer may count as evidence.
+    #[n(29)]
+    DisputeCe3,
+    /// Succeeds, and is disputed for breach of the network's rules.
+    #[n(30)]
+    DisputeCompliance,
 }
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -1236,6 +1272,9 @@ pub struct Charge {
     /// How the payer was authenticated, if that was tried.
     #[n(18)]
     pub three_d_secure: Option<ThreeDSecure>,
+    /// What disputes made of it; `None`: it never was disputed.
+    #[n(25)]
+    pub disputes: Option<Box<Disputes>>,
 }
 
 impl Charge {
@@ -1243,6 +1282,31 @@ impl Charge {
     pub fn refundable(&self) -> i64 {
         self.amount_captured - (self.amount_refunded - self.uncaptured_rest)
     }
+
+    /// What chargebacks that are open or lost took, presentment currency.
+    pub fn charged_back(&self) -> i64 {
+        self.disputes.as_ref().map_or(0, |disputes| disputes.charged_back)
+    }
+
+    /// What a further dispute may be about: refunds and chargebacks together never exceed what was captured.
+    pub fn disputable(&self) -> i64 {
+        self.refundable() - self.charged_back()
+    }
+}
+
+/// What disputes made of a charge.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Disputes {
+    /// Child number of the newest one.
+    #[n(0)]
+    pub latest: u32,
+    /// Under chargebacks that are open or lost, presentment currency.
+    #[n(1)]
+    pub charged_back: i64,
+    /// Child number of the inquiry that is open.
+    #[n(2)]
+    pub inquiry: Option<u32>,
 }
 
 /// A transfer with the payment that it makes on its destination.
@@ -1458,6 +1522,171 @@ pub struct FeeRefundRecord {
     /// metadata.
     #[n(4)]
     pub private: Sealed,
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Disputes
+
+/// A dispute of a charge: an inquiry, or a chargeback with what it took. A child of the payment's flow.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct DisputeRecord {
+    /// The charge's owner: it answers, and it is debited.
+    #[n(0)]
+    pub owner: AccountNo,
+    #[n(1)]
+    pub made: Made,
+    /// Which charge of the flow.
+    #[n(2)]
+    pub charge_attempt: u16,
+    /// Presentment currency, minor units.
+    #[n(3)]
+    pub amount: i64,
+    #[n(4)]
+    pub currency: Currency,
+    #[n(5)]
+    pub reason: DisputeReason,
+    #[n(6)]
+    pub case: DisputeCase,
+    #[n(7)]
+    pub status: DisputeStatus,
+    /// Until when an answer counts.
+    #[n(8)]
+    pub due_by: Timestamp,
+    /// The due item that ends the waiting, while one is in the queue.
+    #[n(9)]
+    pub deadline: Option<DueKey>,
+    /// The due item of the issuer's decision, while one is in the queue.
+    #[n(10)]
+    pub review: Option<DueKey>,
+    /// Whether evidence was given, staged or submitted.
+    #[n(11)]
+    pub has_evidence: bool,
+    #[n(12)]
+    pub submissions: u16,
+    /// What the evidence's test words ask for.
+    #[n(13)]
+    pub words: EvidenceWords,
+    /// What the chargeback took, and what it costs; `None` for an inquiry.
+    #[n(14)]
+    pub taken: Option<Taken>,
+    /// Which special evidence the network takes.
+    #[n(15)]
+    pub enhanced: Option<Enhanced>,
+    #[n(16)]
+    pub rows: Vec<Row>,
+    /// evidence, metadata, intended_submission_method.
+    #[n(17)]
+    pub private: Sealed,
+}
+
+/// What a chargeback took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Taken {
+    /// Of the owner's balance, in the charge's settlement currency, minor units.
+    #[n(0)]
+    pub amount: i64,
+    #[n(1)]
+    pub currency: Currency,
+    /// Who pays the fees: the owner, or the platform for it.
+    #[n(2)]
+    pub payer: AccountNo,
+    /// The dispute fee, in `fee_currency`, minor units.
+    #[n(3)]
+    pub fee: i64,
+    /// What answering it cost, in `fee_currency`, minor units.
+    #[n(4)]
+    pub counter_fee: i64,
+    #[n(5)]
+    pub fee_currency: Currency,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum DisputeStatus {
+    #[n(0)]
+    WarningNeedsResponse,
+    #[n(1)]
+    WarningUnderReview,
+    #[n(2)]
+    WarningClosed,
+    #[n(3)]
+    NeedsResponse,
+    #[n(4)]
+    UnderReview,
+    #[n(5)]
+    Won,
+    #[n(6)]
+    Lost,
+}
+
+/// What kind of case the network made of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum DisputeCase {
+    #[n(0)]
+    Inquiry,
+    #[n(1)]
+    Chargeback,
+    #[n(2)]
+    Compliance,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum DisputeReason {
+    #[n(0)]
+    Fraudulent,
+    #[n(1)]
+    ProductNotReceived,
+    #[n(2)]
+    ProductUnacceptable,
+    #[n(3)]
+    Duplicate,
+    #[n(4)]
+    CreditNotProcessed,
+    #[n(5)]
+    SubscriptionCanceled,
+    #[n(6)]
+    Unrecognized,
+    #[n(7)]
+    General,
+    #[n(8)]
+    Noncompliant,
+}
+
+/// What `evidence[uncategorized_text]` says, as far as it decides a test dispute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum EvidenceWords {
+    /// Nothing that decides: the case stays under review.
+    #[n(0)]
+    None,
+    /// `winning_evidence`.
+    #[n(1)]
+    Winning,
+    /// `losing_evidence`.
+    #[n(2)]
+    Losing,
+    /// `escalate_inquiry_evidence`: the inquiry becomes a chargeback.
+    #[n(3)]
+    Escalating,
+}
+
+/// Special evidence that a network takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Enhanced {
+    /// Visa Compelling Evidence 3.0.
+    #[n(0)]
+    VisaCe3,
+    /// Visa compliance: its fee must be acknowledged.
+    #[n(1)]
+    VisaCompliance,
+    /// Mastercard compliance: its fee must be acknowledged.
+    #[n(2)]
+    MastercardCompliance,
 }
 
 // ---------------------------------------------------------------------------------------------------------------

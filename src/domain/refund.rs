@@ -53,6 +53,7 @@ pub fn create(facts: &dyn Facts, ctx: &Context<'_>, request: &Request, asked: As
         return super::charge::refund_authorization(facts, ctx, request, flow, asked);
     }
     let (amount, attempt) = check(&flow, &asked)?;
+    super::dispute::refuse_refund(ctx, &flow, key)?;
 
     let charge = flow.charge.as_mut().ok_or_else(out_of_range)?;
     charge.amount_refunded = charge.amount_refunded.checked_add(amount).ok_or_else(out_of_range)?;
@@ -92,6 +93,7 @@ pub fn create(facts: &dyn Facts, ctx: &Context<'_>, request: &Request, asked: As
     draft.event(flow.owner, EventKind::RefundCreated, at.id(ObjectKind::Refund, Slot::MAIN));
     draft.event(flow.owner, EventKind::ChargeRefunded, key.id(ObjectKind::Charge, attempt));
     tell_parts(&mut draft, flow.owner, key, at, &reversals, &fee_refunds);
+    super::dispute::close_refunded(&mut draft, &mut flow, key)?;
 
     let key_no = text_key(facts, ctx, &flow)?;
     let mut texts = Texts::default();

@@ -117,6 +117,8 @@ pub fn settle(draft: &mut Draft<'_>, flow: &mut FlowRecord, key: RecordKey, capt
         charge.amount_captured = captured;
         charge.available_on = Some(on);
     }
+    super::dispute::expect(draft, recipe, key)?;
+
     let settled = Money::new(settled, settlement);
     let rate = row.conversion.clone();
     let costs = platform_pays.then(|| Costs { processing, conversion: conversion_cost(draft, &way, settled, &row) });

@@ -41,6 +41,16 @@ pub struct Tables {
     /// Seconds from a test payout's creation to its arrival.
     #[n(9)]
     pub payout_arrival_s: u32,
+    /// Seconds from a test card's charge to its dispute, and from an answer to the issuer's decision; `None`: at once.
+    #[n(18)]
+    pub dispute_delay_s: Option<u32>,
+    /// Whether the fee of a dispute comes back when it is won; `None`: it is kept.
+    #[n(19)]
+    pub dispute_fee_returned: Option<bool>,
+    /// What answering a chargeback costs, by settlement currency, minor units; it comes back when it is won. `None`:
+    /// nothing.
+    #[n(20)]
+    pub dispute_counter_fee: Option<Vec<(Currency, i64)>>,
 }
 
 /// One fixed pair.
@@ -68,6 +78,9 @@ impl Default for Tables {
             allow_negative: true,
             authorization_days: 7,
             payout_arrival_s: 60,
+            dispute_delay_s: None,
+            dispute_fee_returned: None,
+            dispute_counter_fee: None,
         }
     }
 }
@@ -76,17 +89,20 @@ impl Tables {
     /// Fixed part of the processing fee in `currency`: its own figure, else the same count of minor units as in the
     /// table's first currency.
     pub fn fixed_fee(&self, currency: Currency) -> i64 {
-        lookup(&self.processing_fixed, currency)
-            .or_else(|| self.processing_fixed.first().map(|&(_, minor)| minor))
-            .unwrap_or(0)
+        figure(&self.processing_fixed, currency)
     }
 
-    /// The dispute fee in `currency`.
+    /// The dispute fee in `currency`: likewise.
     pub fn dispute_fee(&self, currency: Currency) -> i64 {
-        lookup(&self.dispute_fee, currency).unwrap_or(0)
+        figure(&self.dispute_fee, currency)
+    }
+
+    /// What answering a chargeback costs in `currency`: likewise.
+    pub fn dispute_counter_fee(&self, currency: Currency) -> i64 {
+        self.dispute_counter_fee.as_deref().map_or(0, |table| figure(table, currency))
     }
 }
 
-fn lookup(table: &[(Currency, i64)], currency: Currency) -> Option<i64> {
-    table.iter().find(|(have, _)| *have == currency).map(|&(_, minor)| minor)
+fn figure(table: &[(Currency, i64)], currency: Currency) -> i64 {
+    table.iter().find(|(have, _)| *have == currency).or(table.first()).map_or(0, |&(_, minor)| minor)
 }

@@ -826,6 +826,7 @@ fn class_byte(class: Class) -> u8 {
         Class::Account => 5,
         Class::Other => 6,
         Class::Setup => 7,
+        Class::Dispute => 8,
     }
 }
 

@@ -10,6 +10,7 @@ mod crash;
 mod daemon;
 mod damage;
 mod disk;
+mod disputes;
 mod fuzz;
 mod golden;
 mod intents;

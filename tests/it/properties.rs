@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use florin::domain::command::{Command, IntentInput, MethodInput, Request};
-use florin::domain::record::{CaptureMethod, Recipe, RecordKey, Share, ShareTerms, Tier};
+use florin::domain::command::{Command, IntentInput, MethodInput, Request, Verdict};
+use florin::domain::record::{CaptureMethod, DisputeReason, Recipe, RecordKey, Share, ShareTerms, Tier};
 use florin::domain::split::divide;
 use florin::domain::tables::Tables;
 use florin::engine::boot::{Engine, EngineOptions, Founding};
@@ -35,6 +35,8 @@ enum Wish {
     Reverse { payment: u8, part: Option<i64> },
     RefundFee { payment: u8, part: Option<i64> },
     Payout { amount: i64, seller: Option<u8> },
+    Decide { payment: u8, child: u8, verdict: u8 },
+    Dispute { payment: u8, part: Option<i64>, inquiry: bool },
     Wait { days: u8 },
 }
 
@@ -54,6 +56,10 @@ fn wish() -> impl Strategy<Value = Wish> {
         2 => (any::<u8>(), part()).prop_map(|(payment, part)| Wish::Reverse { payment, part }),
         1 => (any::<u8>(), part()).prop_map(|(payment, part)| Wish::RefundFee { payment, part }),
         1 => (1..9_000_i64, proptest::option::of(any::<u8>())).prop_map(|(amount, seller)| Wish::Payout { amount, seller }),
+        2 => (any::<u8>(), 1..4_u8, 0..3_u8)
+            .prop_map(|(payment, child, verdict)| Wish::Decide { payment, child, verdict }),
+        2 => (any::<u8>(), part(), any::<bool>())
+            .prop_map(|(payment, part, inquiry)| Wish::Dispute { payment, part, inquiry }),
         1 => (0..4_u8).prop_map(|days| Wish::Wait { days }),
     ]
 }
@@ -122,6 +128,8 @@ impl Play {
                 let recipe = match recipe {
                     0 => Recipe::GenericDecline,
                     1 | 2 => Recipe::BypassPending,
+                    3 => Recipe::DisputeTwice,
+                    4 => Recipe::DisputeInquiry,
                     _ => Recipe::Succeed,
                 };
                 let command = intent(amount, if eur { EUR } else { USD }, |input| {
@@ -188,6 +196,15 @@ impl Play {
                     Command::CreatePayout { amount, currency, destination: None, source_type: SourceType::Card };
                 self.ask(acting, command);
             }
+            Wish::Decide { payment, child, verdict } => {
+                let key = RecordKey { birth: self.payment(payment), child: u32::from(child) };
+                let verdict = [Verdict::Won, Verdict::Lost, Verdict::Escalated][usize::from(verdict)];
+                self.ask(p, Command::DecideDispute { dispute: key.id(ObjectKind::Dispute, 0), verdict });
+            }
+            Wish::Dispute { payment, part, inquiry } => {
+                let (charge, reason) = (charge_id(self.payment(payment)), DisputeReason::General);
+                self.ask(p, Command::OpenDispute { charge, amount: part, reason, inquiry });
+            }
             Wish::Wait { days } => {
                 let to = self.town.now.plus_days(i32::from(days)).expect("in range");
                 self.ask(p, Command::AdvanceClock { to });
@@ -197,12 +214,12 @@ impl Play {
     }
 }
 
-/// What is refunded and reversed never exceeds what was captured and transferred.
+/// What is refunded, charged back and reversed never exceeds what was captured and transferred.
 fn expect_flows_in_bounds(town: &Town, payments: &[u64]) {
     for &birth in payments {
         let flow = town.flow(birth);
         if let Some(charge) = &flow.charge {
-            assert!(charge.amount_refunded <= charge.amount && charge.refundable() >= 0, "{charge:?}");
+            assert!(charge.amount_refunded <= charge.amount && charge.disputable() >= 0, "{charge:?}");
         }
         for transfer in &flow.transfers {
             assert!((0..=transfer.amount).contains(&transfer.amount_reversed), "{transfer:?}");

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use florin::domain::command::{
     AccountInput, Command, ExternalInput, ExternalPatch, IdempotencyKey, IntentInput, MethodInput, PersonInput,
-    RejectReason, Request,
+    RejectReason, Request, Verdict,
 };
 use florin::domain::decide::Reply;
 use florin::domain::due::DueKind;
 use florin::domain::facts::{Facts, Field, Finding, active_individual};
 use florin::domain::record::{
-    BankOutcome, BusinessType, CaptureMethod, MethodRef, Recipe, RecordKey, RefundReason, Share, ShareTerms, Slot,
-    TokenContent,
+    BankOutcome, BusinessType, CaptureMethod, DisputeReason, EvidenceWords, MethodRef, Recipe, RecordKey, RefundReason,
+    Share, ShareTerms, Slot, TokenContent,
 };
 use florin::engine::entry::JournalEntry;
 use florin::engine::plain::{Plain, Told};
@@ -24,7 +24,7 @@ use florin::primitives::money::Money;
 use florin::primitives::time::Timestamp;
 use florin::primitives::{Country, Currency};
 
-use crate::town::{Done, Town, bank, card, intent, refund, seller};
+use crate::town::{Done, Town, bank, card, dispute_id, intent, refund, seller};
 
 const USD: Currency = Currency::USD;
 const EUR: Currency = Currency::EUR;
@@ -55,10 +55,10 @@ pub fn decide_again(plain: &mut Plain, vault: &KeyVault, payload: &[u8]) {
 }
 
 /// The number of every kind of command, and how many there are: a new kind does not compile until it is told of here.
-pub const KINDS: usize = 48;
+pub const KINDS: usize = 52;
 
 /// The same of due items.
-pub const DUE_KINDS: usize = 5;
+pub const DUE_KINDS: usize = 8;
 
 fn kind(command: &Command) -> usize {
     match command {
@@ -116,6 +116,10 @@ fn kind(command: &Command) -> usize {
         Command::RejectAccount { .. } => 106,
         Command::UnrejectAccount { .. } => 107,
         Command::CreateIdentityToken { .. } => 108,
+        Command::UpdateDispute { .. } => 55,
+        Command::CloseDispute { .. } => 56,
+        Command::OpenDispute { .. } => 57,
+        Command::DecideDispute { .. } => 58,
     }
 }
 
@@ -132,6 +136,9 @@ pub fn kinds<'a>(payloads: impl Iterator<Item = &'a [u8]>) -> (BTreeSet<usize>, 
                 DueKind::AuthorizationExpires(_) => "authorization",
                 DueKind::VerificationEnds(_) => "verification",
                 DueKind::RequirementsFallDue(_) => "requirements",
+                DueKind::DisputeOpens(_) => "dispute",
+                DueKind::DisputeEnds(_) => "dispute's end",
+                DueKind::DisputeDecided(_) => "dispute's decision",
             });
         }
     }
@@ -199,9 +206,10 @@ impl Story {
             story.advance_days(4);
             story.debits(us);
             story.payouts(us);
+            story.disputes(us);
         }
         story.repair(us);
-        story.advance_days(9);
+        story.advance_days(12);
         story
     }
 
@@ -421,6 +429,39 @@ impl Story {
                 self.ask_with(us, Command::CancelPayout { payout }, &[], None);
             }
         }
+    }
+
+    fn disputes(&mut self, us: AccountNo) {
+        let by_card = |recipe| {
+            move |input: &mut IntentInput| {
+                input.method = Some(MethodInput::Inline(card(recipe)));
+                input.destination = Some(us);
+                input.application_fee = Some(Some(500));
+            }
+        };
+        // Answered and won; converted, and never answered; inquired about, escalated, and accepted.
+        let won = self.ask(intent(6_000, USD, by_card(Recipe::Dispute))).seq;
+        let evidence = [("evidence[uncategorized_text]", "winning_evidence"), ("metadata[case]", "7")];
+        self.ask_with(
+            P,
+            Command::UpdateDispute {
+                dispute: dispute_id(won),
+                submit: None,
+                evidence: true,
+                words: Some(EvidenceWords::Winning),
+            },
+            &evidence,
+            None,
+        );
+        self.ask(intent(3_217, EUR, by_card(Recipe::DisputeTwice)));
+        let asked = dispute_id(self.ask(intent(2_000, USD, by_card(Recipe::DisputeInquiry))).seq);
+        self.ask(Command::DecideDispute { dispute: asked, verdict: Verdict::Escalated });
+        self.ask(Command::CloseDispute { dispute: asked });
+        let paid = self.ask(intent(4_000, USD, by_card(Recipe::Succeed))).seq;
+        let charge = RecordKey::head(paid).id(ObjectKind::Charge, 0);
+        let claim =
+            Command::OpenDispute { charge, amount: Some(1_500), reason: DisputeReason::Duplicate, inquiry: false };
+        self.ask(claim);
     }
 
     fn repair(&mut self, us: AccountNo) {

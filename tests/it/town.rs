@@ -208,6 +208,11 @@ pub fn charge_id(birth: u64) -> ObjectId {
     RecordKey::head(birth).id(ObjectKind::Charge, 0)
 }
 
+/// The first dispute of a payment without refunds.
+pub fn dispute_id(birth: u64) -> ObjectId {
+    RecordKey { birth, child: 1 }.id(ObjectKind::Dispute, Slot::MAIN)
+}
+
 pub fn is_object(done: &Done) -> bool {
     matches!(done.reply, Reply::Object(_))
 }

@@ -55,6 +55,9 @@ pub fn kind(kind: RowKind) -> (&'static str, &'static str) {
         RowKind::PayoutFailure => ("payout_failure", "payout_reversal"),
         RowKind::Adjustment => ("adjustment", "other_adjustment"),
         RowKind::ProcessingFee => ("stripe_fee", "fee"),
+        RowKind::Dispute => ("adjustment", "dispute"),
+        RowKind::DisputeReversal => ("adjustment", "dispute_reversal"),
+        RowKind::DisputeFee | RowKind::DisputeCounterFee => ("stripe_fee", "fee"),
     }
 }
 
@@ -75,7 +78,12 @@ fn fee_details(view: &View<'_>, row: &Row) -> Vec<FeeDetail> {
             amount: processing,
             application: None,
             currency: row.currency.code(),
-            description: if processing > 0 { "Processing fees" } else { "Processing fee refund" },
+            description: match (row.kind, processing > 0) {
+                (RowKind::Dispute, _) => "Dispute fee",
+                (RowKind::DisputeReversal, _) => "Dispute fee refund",
+                (_, true) => "Processing fees",
+                (_, false) => "Processing fee refund",
+            },
             r#type: "stripe_fee",
         });
     }
@@ -112,6 +120,26 @@ fn description<'a>(view: &View<'a>, row: &Row) -> Rendered<Option<std::borrow::C
             return Ok(Some(std::borrow::Cow::Owned(format!("Processing fees for {}", charge.as_str()))));
         }
         RowKind::Payment | RowKind::Transfer => return Ok(None),
+        RowKind::Dispute | RowKind::DisputeReversal => {
+            let dispute = super::dispute::find(view, row.source.key)?;
+            let charge = RecordKey::head(row.source.key.birth).id(ObjectKind::Charge, dispute.charge_attempt);
+            let what = if row.kind == RowKind::Dispute { "withdrawal" } else { "reversal" };
+            return Ok(Some(std::borrow::Cow::Owned(format!("Chargeback {what} for {:?}", view.id(&charge)))));
+        }
+        RowKind::DisputeFee => {
+            if row.amount < 0 {
+                "Dispute fee"
+            } else {
+                "Dispute fee refund"
+            }
+        }
+        RowKind::DisputeCounterFee => {
+            if row.amount < 0 {
+                "Dispute countered fee"
+            } else {
+                "Dispute countered fee refund"
+            }
+        }
         RowKind::ApplicationFee => "Application fee",
         RowKind::PaymentRefund => "REFUND FOR PAYMENT",
         RowKind::TransferRefund => "REFUND FOR TRANSFER",
@@ -159,10 +187,7 @@ pub fn render<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered<S::O
         fee_details: fee_details(view, row),
         net: row.net(),
         reporting_category,
-        source: match row.kind {
-            RowKind::Adjustment | RowKind::ProcessingFee => None,
-            _ => Some(view.id(&row.source.id())),
-        },
+        source: is_of_source(row).then(|| view.id(&row.source.id())),
         status: if available { "available" } else { "pending" },
         r#type,
     })
@@ -170,7 +195,10 @@ pub fn render<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered<S::O
 
 /// Whether a row's source is this object: what `source=` filters by.
 pub fn has_source(row: &Row, source: &ObjectId) -> bool {
-    !matches!(row.kind, RowKind::Adjustment | RowKind::ProcessingFee)
-        && row.source.id() == *source
-        && source.kind != ObjectKind::BalanceTransaction
+    is_of_source(row) && row.source.id() == *source && source.kind != ObjectKind::BalanceTransaction
+}
+
+/// Corrections and fees apart name no source.
+fn is_of_source(row: &Row) -> bool {
+    !matches!(row.kind, RowKind::Adjustment | RowKind::ProcessingFee | RowKind::DisputeFee | RowKind::DisputeCounterFee)
 }

@@ -42,7 +42,7 @@ struct Charge<'a> {
     customer: Option<Id>,
     description: Option<&'a str>,
     destination: Option<Id>,
-    dispute: Option<&'static str>,
+    dispute: Option<Id>,
     disputed: bool,
     failure_balance_transaction: Option<&'static str>,
     failure_code: Option<&'static str>,
@@ -258,6 +258,7 @@ pub fn render_card<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered
     let source = RowSource { kind: ObjectKind::Charge, key, slot: charge.attempt };
     let failure = charge.failure.map(|failure| failure.recipe);
     let failed = failure.map(decline::words);
+    let disputes = charge.disputes.as_deref();
     let capture_before = flow.intent.as_ref().and_then(|intent| intent.capture_before);
     let on_behalf_of = flow.intent.as_ref().and_then(|intent| intent.on_behalf_of);
     let card = flow.shown_intent().is_none().then(|| {
@@ -286,8 +287,8 @@ pub fn render_card<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered
         customer: customer.map(|birth| view.customer_id(birth)),
         description: words.get("description"),
         destination: destination.map(|account| view.account_id(account)),
-        dispute: None,
-        disputed: false,
+        dispute: disputes.map(|d| view.id(&RecordKey { child: d.latest, ..key }.id(ObjectKind::Dispute, Slot::MAIN))),
+        disputed: disputes.is_some(),
         failure_balance_transaction: None,
         failure_code: failed.map(|words| words.code),
         failure_message: failed.map(|words| words.message),

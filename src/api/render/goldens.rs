@@ -117,6 +117,7 @@ fn flow() -> FlowRecord {
             uncaptured_rest: 0,
             transferred: 10_000,
             three_d_secure: None,
+            disputes: None,
         }),
         transfers: vec![Transfer {
             made: made(),

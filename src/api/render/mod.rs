@@ -25,6 +25,7 @@ pub mod card;
 pub mod charge;
 pub mod customer;
 pub mod decline;
+pub mod dispute;
 pub mod event;
 pub mod fee_refund;
 #[cfg(test)]
@@ -112,10 +113,10 @@ pub fn object<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered<S::O
         ObjectKind::Payout => payout::render(view, id, sink),
         ObjectKind::Split => split_rule::render(view, id, sink),
         ObjectKind::Adjustment => adjustment::render(view, id, sink),
+        ObjectKind::Dispute => dispute::render(view, id, sink),
         ObjectKind::SetupIntent => setup_intent::render(view, id, sink),
         ObjectKind::SetupAttempt => setup_intent::render_attempt(view, id, sink),
         ObjectKind::Topup
-        | ObjectKind::Dispute
         | ObjectKind::Event
         | ObjectKind::WebhookEndpoint
         | ObjectKind::Mandate
@@ -427,6 +428,7 @@ pub fn object_name(kind: ObjectKind) -> &'static str {
         ObjectKind::Adjustment => "florin.adjustment",
         ObjectKind::SetupIntent => "setup_intent",
         ObjectKind::SetupAttempt => "setup_attempt",
+        ObjectKind::Dispute => "dispute",
         _ => "object",
     }
 }

@@ -19,6 +19,7 @@ pub mod balance_transactions;
 pub mod charges;
 pub mod country_specs;
 pub mod customers;
+pub mod disputes;
 pub mod events;
 pub mod external_accounts;
 pub mod florin;
