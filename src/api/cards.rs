@@ -385,6 +385,25 @@ static BANK_TOKENS: &[(&str, Country, Currency)] = &[
     ("btok_gb_gbp", Country::GB, Currency::GBP),
 ];
 
+/// Test tokens of bank accounts in the US whose debits fail or come back (section 13.4; the last one is Florin's own), by
+/// what follows `btok_us_verified_`, with their account numbers.
+static BANK_TOKENS_US: &[(&str, &str)] = &[
+    ("noAccount", "000111111116"),
+    ("accountClosed", "000111111113"),
+    ("insufficientFunds", "000222222227"),
+    ("debitNotAuthorized", "000333333335"),
+    ("invalidCurrency", "000444444440"),
+    ("reversed", "000123456789"),
+];
+
+/// Whether the money of a top-up from this test token is taken back by the bank after its arrival.
+pub fn returns(text: &str) -> bool {
+    text == "btok_us_verified_reversed"
+}
+
+/// The test account that instant payouts never reach.
+const NOT_INSTANT: &str = "000888888883";
+
 /// The bank account of a number. Its record is completed (made, default) by the decision.
 ///
 /// # Errors
@@ -445,11 +464,17 @@ pub fn bank(secrets: &Secrets, given: &RawBank<'_>) -> Result<ExternalAccount, B
         deleted: false,
         card: None,
         check: identity::ownership(&number).filter(|_| given.country == Country::US),
+        instant: (number == NOT_INSTANT).then_some(false),
     })
 }
 
 /// The bank account of a test token.
 pub fn named_bank(secrets: &Secrets, text: &str) -> Option<ExternalAccount> {
+    if let Some(name) = text.strip_prefix("btok_us_verified_") {
+        let &(_, account_number) = BANK_TOKENS_US.iter().find(|(known, _)| *known == name)?;
+        let (country, currency, routing_number) = (Country::US, Currency::USD, Some("110000000"));
+        return bank(secrets, &RawBank { country, currency, routing_number, account_number, holder_type: None }).ok();
+    }
     let &(_, country, currency) = BANK_TOKENS.iter().find(|(name, _, _)| *name == text)?;
     let (routing_number, account_number) = match country {
         Country::GB => (Some("108800"), "00012345"),
@@ -571,6 +596,10 @@ mod tests {
         assert_eq!(de("DE62370400440532013001"), Ok((BankOutcome::NoAccount, "3001".to_owned())));
         assert_eq!(de("DE89370400440532013009"), Err("account_number_invalid"));
         assert_eq!(outcome(Country::US, Currency::USD, Some("1"), "000123456789"), Err("routing_number_invalid"));
-        assert!(named_bank(&secrets, "btok_us_verified").is_some());
+        let token = |text: &str| named_bank(&secrets, text).map(|bank| bank.outcome);
+        assert_eq!(token("btok_us_verified"), Some(BankOutcome::Paid));
+        assert_eq!(token("btok_us_verified_accountClosed"), Some(BankOutcome::AccountClosed));
+        assert_eq!(token("btok_us_verified_nothing"), None);
+        assert_eq!(BANK_TOKENS_US.iter().filter(|(name, _)| returns(&format!("btok_us_verified_{name}"))).count(), 1);
     }
 }

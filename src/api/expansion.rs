@@ -160,6 +160,13 @@ pub static PAYOUT: Shape = Shape {
     ],
 };
 
+/// `topup`.
+pub static TOPUP: Shape = Shape { properties: &[Property::expandable("balance_transaction", &[&BALANCE_TRANSACTION])] };
+
+/// `balance`.
+pub static BALANCE: Shape = Shape { properties: &[Property::hash("instant_available", &[&INSTANT_AVAILABLE])] };
+static INSTANT_AVAILABLE: Shape = Shape { properties: &[Property::expandable("net_available", &[])] };
+
 /// `bank_account`, or `card`: where an account's payouts go.
 pub static EXTERNAL_ACCOUNT: Shape = Shape { properties: &[Property::expandable("account", &[&ACCOUNT])] };
 
@@ -170,7 +177,7 @@ pub static CAPABILITY: Shape = Shape { properties: &[Property::expandable("accou
 pub static BALANCE_TRANSACTION: Shape = Shape {
     properties: &[Property::expandable(
         "source",
-        &[&CHARGE, &REFUND, &TRANSFER, &APPLICATION_FEE, &FEE_REFUND, &PAYOUT, &REVERSAL, &DISPUTE],
+        &[&CHARGE, &REFUND, &TRANSFER, &APPLICATION_FEE, &FEE_REFUND, &PAYOUT, &REVERSAL, &DISPUTE, &TOPUP],
     )],
 };
 

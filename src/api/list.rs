@@ -54,6 +54,7 @@ impl Listed {
             Kinds::ADJUSTMENT => kind == ObjectKind::Adjustment,
             Kinds::SETUP => matches!(kind, ObjectKind::SetupIntent | ObjectKind::SetupAttempt),
             Kinds::DISPUTE => kind == ObjectKind::Dispute,
+            Kinds::TOPUP => kind == ObjectKind::Topup,
             _ => true,
         }
     }
@@ -81,6 +82,8 @@ pub const ROWS: Listed = listed(
 pub const REFUNDS: Listed = listed(&[Class::Refund], Kinds::REFUND, "refund");
 /// Payouts.
 pub const PAYOUTS: Listed = listed(&[Class::Payout], Kinds::PAYOUT, "payout");
+/// Top-ups.
+pub const TOPUPS: Listed = listed(&[Class::Payout], Kinds::TOPUP, "topup");
 /// Customers.
 pub const CUSTOMERS: Listed = listed(&[Class::Customer], Kinds::CUSTOMER, "customer");
 /// Saved payment methods.
@@ -267,6 +270,7 @@ fn made_there(view: &View<'_>, listed: Listed, account: AccountNo, place: &Index
             }
         }
         Record::Payout(payout) if payout.made.seq == seq => return Ok(main(ObjectKind::Payout)),
+        Record::Topup(topup) if topup.made.seq == seq => return Ok(main(ObjectKind::Topup)),
         Record::Customer(customer) if customer.made.seq == seq && !customer.deleted => {
             return Ok(main(ObjectKind::Customer));
         }
@@ -290,6 +294,9 @@ fn made_there(view: &View<'_>, listed: Listed, account: AccountNo, place: &Index
         | Record::Account(_)
         | Record::SplitRule(_)
         | Record::Adjustment(_)
+        | Record::Topup(_)
+        | Record::Reserve(_)
+        | Record::Collection(_)
         | Record::Token(_)
         | Record::Attempt(_)
         | Record::Person(_)
@@ -336,6 +343,9 @@ pub fn made(view: &View<'_>, id: &ObjectId) -> Rendered<Made> {
         Record::SetupAttempt(record) => record.attempt.made,
         Record::Person(record) => record.made,
         Record::Dispute(record) => record.made,
+        Record::Topup(record) => record.made,
+        Record::Reserve(record) => record.made,
+        Record::Collection(record) => record.made,
     })
 }
 
@@ -378,6 +388,22 @@ pub async fn walk(
     stage: &mut Stage,
     keep: impl Fn(&View<'_>, &ObjectId) -> Rendered<bool>,
 ) -> Result<Ids, ApiError> {
+    walk_between(call, listed, page, created, (0, u64::MAX), stage, keep).await
+}
+
+/// The same among the entries `first` to `last`.
+///
+/// # Errors
+/// A cursor that leads nowhere.
+pub async fn walk_between(
+    call: &Call,
+    listed: Listed,
+    page: &Page,
+    created: &Option<Range>,
+    (first, last): (u64, u64),
+    stage: &mut Stage,
+    keep: impl Fn(&View<'_>, &ObjectId) -> Rendered<bool>,
+) -> Result<Ids, ApiError> {
     let descending = !matches!(page.cursor, Cursor::EndingBefore(_));
     let cursor = match cursor_id(call.platform().ids(), page, listed)? {
         None => None,
@@ -391,7 +417,11 @@ pub async fn walk(
             Some((id, found.ok_or_else(|| page.cursor.no_such(listed.noun))?.seq))
         }
     };
-    let from = cursor.map(|(_, seq)| seq);
+    let from = match (cursor, descending) {
+        (Some((_, seq)), _) => Some(seq),
+        (None, true) => Some(last).filter(|&last| last < u64::MAX),
+        (None, false) => Some(first).filter(|&first| first > 0),
+    };
     let mut walk = Walk::new(call.platform(), call.acting, listed, from, descending, page.limit.max(16) * 2);
     let mut ids = Vec::with_capacity(page.limit + 1);
     let mut passing = cursor;
@@ -420,6 +450,9 @@ pub async fn walk(
         .await?
         .unwrap_or_default();
         for (seq, mut found) in batch {
+            if if descending { seq < first } else { seq > last } {
+                break 'pages;
+            }
             let ends_walk = found.ends_walk(descending);
             if !descending {
                 found.objects.reverse();

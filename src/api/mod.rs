@@ -51,9 +51,9 @@ use metrics::Metrics;
 use request::{Access, Call};
 use respond::{Done, answer};
 use routes::{
-    Answered, accounts, application_fees, balance, balance_transactions, charges, country_specs, customers, disputes,
-    events, external_accounts, florin, methods, payment_intents, payouts, persons, refunds, setup_intents, split_rules,
-    tokens, transfers,
+    Answered, accounts, application_fees, balance, balance_settings, balance_transactions, charges, country_specs,
+    customers, disputes, events, external_accounts, florin, methods, payment_intents, payouts, persons, refunds,
+    setup_intents, split_rules, tokens, topups, transfers,
 };
 
 /// Bytes of a request's body, where nothing else is configured.
@@ -238,6 +238,7 @@ fn money_routes(routes: Routes) -> Routes {
             reads!(application_fees::fee_refund).merge(writes!(application_fees::update_refund)),
         )
         .route("/v1/balance", reads!(balance::retrieve))
+        .route("/v1/balance_settings", reads!(balance_settings::retrieve).merge(writes!(balance_settings::update)))
         .route("/v1/balance_transactions", reads!(balance_transactions::index))
         .route("/v1/balance_transactions/{id}", reads!(balance_transactions::retrieve))
         .route("/v1/payouts", reads!(payouts::index).merge(writes!(payouts::create)))
@@ -246,6 +247,10 @@ fn money_routes(routes: Routes) -> Routes {
         .route("/v1/disputes", reads!(disputes::index))
         .route("/v1/disputes/{dispute}", reads!(disputes::retrieve).merge(writes!(disputes::update)))
         .route("/v1/disputes/{dispute}/close", writes!(disputes::close))
+        .route("/v1/payouts/{payout}/reverse", writes!(payouts::reverse))
+        .route("/v1/topups", reads!(topups::index).merge(writes!(topups::create)))
+        .route("/v1/topups/{topup}", reads!(topups::retrieve).merge(writes!(topups::update)))
+        .route("/v1/topups/{topup}/cancel", writes!(topups::cancel))
         .route("/v1/events", reads!(events::index))
         .route("/v1/events/{event}", reads!(events::retrieve))
 }

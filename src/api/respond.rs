@@ -8,10 +8,10 @@ use serde_json::Value;
 use super::error::{ApiError, Fate};
 use super::expand::Expand;
 use super::expansion;
-use super::render::{self, Stub, ToBytes, ToTree, decline, object_name};
+use super::render::{self, Rendered, Stub, ToBytes, ToTree, decline, object_name};
 use super::request::Call;
 use super::version::API_VERSION;
-use super::view::{Id, Stage, Stop, render as painted};
+use super::view::{Id, Stage, Stop, View, render as painted};
 use crate::domain::command::Command;
 use crate::domain::decide::{Refusal, Reply};
 use crate::domain::declines::DeclineText;
@@ -148,6 +148,29 @@ pub async fn submit(call: &Call, command: Command, texts: TextPatch, expand: &Ex
         Err(error) => return Err(not_submitted(call, error).await),
     };
     of_answer(call, answer, expand).await
+}
+
+/// The same for answers that the reply's object alone does not make: `paint` draws them from the entry's images.
+///
+/// # Errors
+/// What was refused.
+pub async fn submit_painted(
+    call: &Call,
+    command: Command,
+    texts: TextPatch,
+    paint: impl Fn(&View<'_>) -> Rendered<Vec<u8>>,
+) -> Result<Done, ApiError> {
+    call.check_deferred()?;
+    let answer = match call.platform().submit(call.request(command, texts)).await {
+        Ok(answer) => answer,
+        Err(error) => return Err(not_submitted(call, error).await),
+    };
+    if !matches!(answer.reply, Reply::Object(_) | Reply::Done) {
+        return of_answer(call, answer, &Expand::default()).await;
+    }
+    let mut stage = Stage::of(answer.images, answer.now);
+    let body = painted(call.platform(), call.secrets(), &mut stage, paint).await?.ok_or_else(ApiError::internal)?;
+    Ok(Done { should_retry: Some(false), replay_of: answer.replay_of, ..Done::json(body) })
 }
 
 async fn not_submitted(call: &Call, error: SubmitError) -> ApiError {

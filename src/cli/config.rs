@@ -9,7 +9,7 @@ use rust_decimal::prelude::ToPrimitive;
 use serde::Deserialize;
 
 use super::{Failure, ServeArgs};
-use crate::domain::tables::{FixedRate, Tables};
+use crate::domain::tables::{FixedRate, INSTANT_PPM, Tables};
 use crate::primitives::{Country, Currency, MarketRates};
 
 const DEFAULT: &str = include_str!("../../config.toml");
@@ -54,6 +54,7 @@ struct File {
     fx: FxFile,
     refunds: RefundsFile,
     http: HttpFile,
+    payouts: PayoutsFile,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -98,6 +99,12 @@ struct RefundsFile {
     allow_negative: Option<bool>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct PayoutsFile {
+    instant_fee_percent: Option<String>,
+}
+
 impl Config {
     /// Reads and resolves the configuration.
     ///
@@ -126,6 +133,7 @@ impl Config {
             )?,
             tables: Tables {
                 rates_digest: rates.digest(),
+                instant_ppm: instant_ppm(file.payouts.instant_fee_percent.or(default.payouts.instant_fee_percent))?,
                 ..tables(file.prices, file.fx, &file.refunds, default.prices, default.fx)?
             },
             rates,
@@ -269,7 +277,14 @@ fn tables(
             default_prices.dispute_counter,
         )?)
         .filter(|table| !table.is_empty()),
+        instant_ppm: base.instant_ppm,
     })
+}
+
+/// The fee of instant payouts; the price that holds without one is left unsaid.
+fn instant_ppm(text: Option<String>) -> Result<Option<u32>, Failure> {
+    let ppm = ppm("payouts.instant_fee_percent", text)?;
+    Ok((ppm != INSTANT_PPM).then_some(ppm))
 }
 
 /// A percentage as millionths, exactly.

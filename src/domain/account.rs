@@ -19,6 +19,7 @@ use super::record::{
 };
 use super::refund::no_such;
 use super::requirements;
+use super::schedule::{self, Wording};
 use super::seal::{Sealed, Texts};
 use crate::ledger::AccountNo;
 use crate::primitives::country::Country;
@@ -27,9 +28,6 @@ use crate::primitives::id::{ObjectId, ObjectKind};
 
 pub use super::external_account::{external_id, settlement_currencies, settles};
 pub use super::requirements::refresh;
-
-/// The longest delay that a platform may set.
-const DELAY_DAYS_MAX: u8 = 31;
 
 // ---------------------------------------------------------------------------------------------------------------
 // What other rooms of the domain ask
@@ -416,6 +414,9 @@ pub fn tell(draft: &mut Draft<'_>, account: AccountNo, before: Option<&AccountRe
     if before.is_some() || told || !after.external_accounts.is_empty() {
         draft.event(account, EventKind::AccountUpdated, account_id(account));
     }
+    if before.is_some_and(|before| super::balance_settings::differ(before, after)) {
+        draft.event(account, EventKind::BalanceSettingsUpdated, account_id(account));
+    }
 }
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -540,6 +541,7 @@ fn blank(
         verification_ends: None,
         pays_out_rejected: false,
         is_recipient: false,
+        paying: schedule::default_days(country),
     }
 }
 
@@ -578,7 +580,7 @@ fn amend(
     if input.tos_accepted_at.is_some() {
         record.tos_accepted_at = input.tos_accepted_at;
     }
-    amend_payouts(record, input)?;
+    schedule::amend(record, input, Wording::Account)?;
     let mut patch = external_account::replace(draft, request, account, record, input)?;
     if let Some(birth) = input.account_token {
         amend_by_token(draft, request, record, birth, &mut patch)?;
@@ -622,41 +624,6 @@ fn amend_by_token(
     }
     for (path, text) in texts.0 {
         patch.set(path, text);
-    }
-    Ok(())
-}
-
-fn amend_payouts(record: &mut AccountRecord, input: &AccountInput) -> Result<(), Halt> {
-    let country = record.country;
-    if let Some(interval) = input.payout_interval {
-        let allowed = match country.code() {
-            "JP" => interval != PayoutInterval::Daily,
-            "BR" | "IN" => interval == PayoutInterval::Daily,
-            _ => true,
-        };
-        if !allowed {
-            let rule = if country == Country::JP { "weekly, monthly or manual, not daily" } else { "daily" };
-            let message = format!("The payout schedule of accounts in {country} is {rule}.");
-            return Err(Refusal::new(message).param("settings[payouts][schedule][interval]").into());
-        }
-        record.payout_interval = interval;
-    }
-    match input.delay_days {
-        None => {}
-        Some(0) => record.delay_days = country.delay_days(),
-        Some(days) => {
-            let min = country.delay_days();
-            if !(min..=DELAY_DAYS_MAX).contains(&days) {
-                let message = format!(
-                    "`delay_days` of accounts in {country} is {min} to {DELAY_DAYS_MAX}; give `minimum` for {min}."
-                );
-                return Err(Refusal::new(message).param("settings[payouts][schedule][delay_days]").into());
-            }
-            record.delay_days = days;
-        }
-    }
-    if let Some(debit) = input.debit_negative_balances {
-        record.debit_negative_balances = debit;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::decide::{Change, Context, Facts, Halt, Matured, Outcome, Refusal, Reply};
 use super::draft::Draft;
 use super::event::EventKind;
-use super::record::{RecordKey, Slot};
+use super::record::{Record, RecordKey, Slot};
 use crate::ledger::AccountNo;
 use crate::primitives::id::ObjectKind;
 use crate::primitives::time::{Day, Timestamp};
@@ -28,18 +28,22 @@ pub fn advance(ctx: &Context<'_>, to: Timestamp) -> Result<Outcome, Halt> {
     Ok(Outcome::answer(Reply::Done))
 }
 
-/// Money of an account and day has become available. Nothing is posted: its books are only tidied.
+/// Money of an account and day has become available. Maturing posts nothing: its books are only tidied. An account with
+/// a payout schedule is paid out in the same entry. `birth` is the entry that made the first of that day's money.
 ///
 /// # Errors
 /// Missing facts.
-pub fn mature(facts: &dyn Facts, ctx: &Context<'_>, account: AccountNo, day: Day) -> Result<Outcome, Halt> {
+pub fn mature(facts: &dyn Facts, ctx: &Context<'_>, account: AccountNo, day: Day, birth: u64) -> Result<Outcome, Halt> {
     let mut draft = Draft::new(facts, ctx);
     let books = facts.books(account)?.canonical(day);
     let key = RecordKey::head(account.0);
-    // The account's record is written unchanged: the event's place in the account's list hangs on it.
+    // The account's record is written even where it is unchanged: the event's place in the account's list hangs on it.
     let record = super::account::load(facts, account)?;
     draft.event(account, EventKind::BalanceAvailable, key.id(ObjectKind::Account, Slot::MAIN));
-    draft.change(Change { key, after: Arc::clone(&record), before: None, index: Vec::new() });
+    match super::automatic::on_matured(&mut draft, account, super::account::of(&record)?, birth)? {
+        Some(after) => draft.change(Change::of(key, Record::Account(Box::new(after)))),
+        None => draft.change(Change { key, after: Arc::clone(&record), before: None, index: Vec::new() }),
+    }
     let mut outcome = draft.finish(Reply::Done);
     outcome.matured = Some(Matured { account, day, books });
     Ok(outcome)

@@ -522,6 +522,39 @@ pub enum Command {
         #[n(1)]
         verdict: Verdict,
     },
+    /// Takes a paid payout back from the bank account that it went to.
+    #[n(65)]
+    ReversePayout {
+        #[n(0)]
+        payout: u64,
+    },
+    /// A payout that arrives at once.
+    #[n(66)]
+    CreateInstantPayout {
+        #[n(0)]
+        amount: i64,
+        #[n(1)]
+        currency: Currency,
+        #[n(2)]
+        destination: Option<ObjectId>,
+        #[n(3)]
+        source_type: SourceType,
+    },
+    /// Changes how the acting account is paid out.
+    #[n(67)]
+    UpdateBalanceSettings(#[n(0)] Box<AccountInput>),
+    #[n(68)]
+    CreateTopup(#[n(0)] Box<TopupInput>),
+    #[n(69)]
+    UpdateTopup {
+        #[n(0)]
+        topup: u64,
+    },
+    #[n(70)]
+    CancelTopup {
+        #[n(0)]
+        topup: u64,
+    },
 }
 
 /// What an issuer makes of a dispute. An inquiry cannot be won or lost: it is closed.
@@ -537,6 +570,25 @@ pub enum Verdict {
     /// An inquiry becomes a chargeback.
     #[n(2)]
     Escalated,
+}
+
+/// Parameters of a top-up, as far as decisions need them.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct TopupInput {
+    #[n(0)]
+    pub amount: i64,
+    #[n(1)]
+    pub currency: Currency,
+    /// A bank account by its test token …
+    #[n(2)]
+    pub bank: Option<Box<ExternalAccount>>,
+    /// … or by a token made before (birth). Neither: the platform's own bank account.
+    #[n(3)]
+    pub token: Option<u64>,
+    /// The bank takes the money back after its arrival.
+    #[n(4)]
+    pub returns: Option<bool>,
 }
 
 impl Command {
@@ -585,6 +637,18 @@ pub struct AccountInput {
     /// … and what a token tells (birth).
     #[n(21)]
     pub account_token: Option<u64>,
+    /// Weekdays of a weekly schedule, Monday as bit 0.
+    #[n(13)]
+    pub weekly_days: Option<u8>,
+    /// Days of a monthly schedule, the first as bit 0.
+    #[n(14)]
+    pub monthly_days: Option<u32>,
+    /// What automatic payouts leave in the balance; `None` of a currency removes its figure.
+    #[n(15)]
+    pub minimum_balances: Option<Vec<(Currency, Option<i64>)>>,
+    /// All figures of [`AccountInput::minimum_balances`] are removed before the given ones are set.
+    #[n(16)]
+    pub clear_minimum_balances: Option<bool>,
     /// Whether the service agreement is the recipient's.
     #[n(22)]
     pub is_recipient: Option<bool>,

@@ -5,7 +5,7 @@ use super::decide::{Change, Context, Facts, Halt, Outcome, Refusal, Reply};
 use super::draft::{Draft, source};
 use super::record::{AdjustmentRecord, Record, RecordKey, Row, RowKind, Slot};
 use super::seal::Texts;
-use crate::ledger::{AccountNo, Bucket, Entry, Leg, Posting};
+use crate::ledger::{AccountNo, Bucket, Entry, Leg, Posting, SourceType};
 use crate::primitives::id::ObjectKind;
 
 /// Posts a balanced correction.
@@ -36,7 +36,7 @@ pub fn adjust(
     let key = RecordKey::head(ctx.seq);
     let mut rows = Vec::new();
     for (i, posting) in entry.postings().iter().enumerate() {
-        if let Leg::Account { account, bucket, .. } = posting.leg() {
+        if let Leg::Account { account, bucket, source: kind } = posting.leg() {
             if !account.is_platform() {
                 super::account::connected(facts, ctx, account, &format!("postings[{i}][account]"))?;
             }
@@ -54,6 +54,7 @@ pub fn adjust(
                 },
                 made: draft.made(),
                 conversion: None,
+                source_type: (kind != SourceType::Card).then_some(kind),
             });
         }
         draft.post(*posting);

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use minicbor::{Decode, Encode};
 
 use super::command::Request;
-use super::due::{DueItem, DueKey};
+use super::due::{DueItem, DueKey, Owed};
 use super::event::Event;
 use super::record::{Record, RecordKey, Shared};
 use super::seal::{Nonce, Sealed, TextPatch, Texts, Vault};
 use super::tables::Tables;
 use crate::ledger::{AccountNo, Books, Entry};
+use crate::primitives::currency::Currency;
 use crate::primitives::id::{IdCipher, ObjectId};
 use crate::primitives::market::MarketRates;
 use crate::primitives::time::{Day, Timestamp};
@@ -35,6 +36,12 @@ pub trait Facts {
 
     /// Whether money of this account and day already has its due item.
     fn matures(&self, account: AccountNo, day: Day) -> bool;
+
+    /// Whether something stands at this place of the due queue.
+    fn is_due(&self, key: DueKey) -> bool;
+
+    /// What the platform holds for an account that is below zero in a currency, while it does.
+    fn owes(&self, account: AccountNo, currency: Currency) -> Option<Owed>;
 
     /// The next free key of the vault.
     fn next_key_no(&self) -> u32;
@@ -368,5 +375,5 @@ impl Change {
 /// # Errors
 /// [`Halt`]: a fact is missing, or the answer is no.
 pub fn decide(facts: &dyn Facts, ctx: &Context<'_>, request: &Request) -> Result<Outcome, Halt> {
-    super::dispatch(facts, ctx, request)
+    super::cover::follow(facts, ctx, super::dispatch(facts, ctx, request)?)
 }

@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 
 use super::account;
 use super::decide::{Change, Context, Facts, Halt, Outcome, Refusal, Reply};
-use super::due::{DueItem, DueKey, DueKind};
+use super::due::{DueItem, DueKey, DueKind, Owed};
 use super::event::{Event, EventKind};
 use super::record::{AccountRecord, Made, Record, RecordKey, Row, RowConversion, RowKind, RowSource, Shared};
 use super::seal::{METADATA_KEYS_MAX, Sealed, Texts};
@@ -109,6 +109,7 @@ impl<'a> Draft<'a> {
             available_on: spec.available_on.max(self.today()),
             made: self.made(),
             conversion: spec.conversion,
+            source_type: (spec.source_type != SourceType::Card).then_some(spec.source_type),
         })
     }
 
@@ -338,6 +339,14 @@ impl Facts for Draft<'_> {
 
     fn matures(&self, account: AccountNo, day: Day) -> bool {
         self.facts.matures(account, day)
+    }
+
+    fn is_due(&self, key: DueKey) -> bool {
+        self.facts.is_due(key)
+    }
+
+    fn owes(&self, account: AccountNo, currency: Currency) -> Option<Owed> {
+        self.facts.owes(account, currency)
     }
 
     fn next_key_no(&self) -> u32 {

@@ -4,6 +4,7 @@ use minicbor::{Decode, Encode};
 
 use super::record::RecordKey;
 use crate::ledger::AccountNo;
+use crate::primitives::currency::Currency;
 use crate::primitives::time::{Day, Timestamp};
 
 /// Order in which due items fire: time, then birth, then ordinal within the entry that made them.
@@ -18,6 +19,31 @@ pub struct DueKey {
     /// Which of that entry's items.
     #[n(2)]
     pub ordinal: u16,
+}
+
+impl DueKey {
+    /// Where an account's next automatic payout stands: behind everything that matures at that midnight. `turn` tells
+    /// the payouts of one day apart.
+    pub fn pay_out(account: AccountNo, at: Timestamp, turn: u16) -> DueKey {
+        DueKey { at, birth: u64::MAX - account.0, ordinal: turn }
+    }
+
+    /// Where the platform's reserve for an account and currency is settled: behind its payouts.
+    pub fn reserve(account: AccountNo, currency: Currency, at: Timestamp) -> DueKey {
+        DueKey { at, birth: u64::MAX - account.0, ordinal: RESERVE_ORDINAL + currency.numeric() }
+    }
+}
+
+/// Numbers of currencies have three digits; turns of a payout stay far below.
+const RESERVE_ORDINAL: u16 = 0x4000;
+
+/// A reserve that the platform holds for an account below zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owed {
+    /// Where the end of the debt stands in the queue.
+    pub key: DueKey,
+    /// How much is held, minor units.
+    pub held: i64,
 }
 
 /// Something that is due.
@@ -63,4 +89,35 @@ pub enum DueKind {
     /// The issuer decides an answered dispute.
     #[n(12)]
     DisputeDecided(#[n(0)] RecordKey),
+    /// An account is paid out by its schedule, or its bank account debited for what it owes.
+    #[n(15)]
+    PayOut(#[n(0)] AccountNo),
+    /// A connected account has been below zero for too long: the platform pays. Until then it holds a reserve.
+    #[n(16)]
+    Collect {
+        #[n(0)]
+        account: AccountNo,
+        #[n(1)]
+        currency: Currency,
+        /// What the platform has set aside for it, minor units.
+        #[n(2)]
+        held: i64,
+    },
+    /// A payout that was paid comes back.
+    #[n(17)]
+    PayoutFails(#[n(0)] u64),
+    /// A top-up arrives, or fails.
+    #[n(18)]
+    TopupArrives(#[n(0)] u64),
+    /// A top-up that arrived is taken back by the bank.
+    #[n(19)]
+    TopupReturns(#[n(0)] u64),
+    /// The platform's reserve for a connected account is brought up to what it owes.
+    #[n(20)]
+    Reserve {
+        #[n(0)]
+        account: AccountNo,
+        #[n(1)]
+        currency: Currency,
+    },
 }

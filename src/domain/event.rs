@@ -92,4 +92,11 @@ event_kinds! {
     62 DisputeClosed "charge.dispute.closed";
     63 DisputeFundsWithdrawn "charge.dispute.funds_withdrawn";
     64 DisputeFundsReinstated "charge.dispute.funds_reinstated";
+    70 PayoutReconciled "payout.reconciliation_completed";
+    71 BalanceSettingsUpdated "balance_settings.updated";
+    72 TopupCreated "topup.created";
+    73 TopupSucceeded "topup.succeeded";
+    74 TopupFailed "topup.failed";
+    75 TopupCanceled "topup.canceled";
+    76 TopupReversed "topup.reversed";
 }

@@ -56,6 +56,7 @@ pub fn list(change: &mut Change, seq: u64) {
         Record::SplitRule(rule) if rule.made.seq == seq => add(AccountNo::PLATFORM, Kinds::RULE),
         Record::Adjustment(adjustment) if adjustment.made.seq == seq => add(AccountNo::PLATFORM, Kinds::ADJUSTMENT),
         Record::Setup(setup) if setup.made.seq == seq => add(setup.owner, Kinds::SETUP),
+        Record::Topup(topup) if topup.made.seq == seq => add(topup.owner, Kinds::TOPUP),
         // Accounts, customers and payment methods state their own list entries.
         Record::Account(_)
         | Record::Customer(_)
@@ -71,7 +72,10 @@ pub fn list(change: &mut Change, seq: u64) {
         | Record::Adjustment(_)
         | Record::Person(_)
         | Record::Setup(_)
-        | Record::SetupAttempt(_) => {}
+        | Record::SetupAttempt(_)
+        | Record::Topup(_)
+        | Record::Reserve(_)
+        | Record::Collection(_) => {}
     }
     let class = class_of(&change.after);
     for (account, bits) in kinds {
@@ -102,7 +106,7 @@ pub fn class_of(record: &Record) -> Class {
     match record {
         Record::Flow(_) | Record::Attempt(_) => Class::Payment,
         Record::Refund(_) | Record::Reversal(_) | Record::FeeRefund(_) => Class::Refund,
-        Record::Payout(_) => Class::Payout,
+        Record::Payout(_) | Record::Topup(_) | Record::Reserve(_) | Record::Collection(_) => Class::Payout,
         Record::Customer(_) => Class::Customer,
         Record::PaymentMethod(_) | Record::Token(_) => Class::Method,
         Record::Account(_) | Record::Person(_) => Class::Account,

@@ -7,12 +7,15 @@
 pub mod account;
 pub mod application_fee;
 pub mod authentication;
+pub mod automatic;
+pub mod balance_settings;
 pub mod capability;
 pub mod charge;
 pub mod charge_model;
 pub mod clock;
 pub mod command;
 pub mod correct;
+pub mod cover;
 pub mod customer;
 pub mod decide;
 pub mod declines;
@@ -31,11 +34,13 @@ pub mod platform;
 pub mod record;
 pub mod refund;
 pub mod requirements;
+pub mod schedule;
 pub mod seal;
 pub mod settle;
 pub mod setup;
 pub mod split;
 pub mod tables;
+pub mod topup;
 pub mod transfer;
 
 use command::{Command, Request};
@@ -91,7 +96,7 @@ fn dispatch(facts: &dyn Facts, ctx: &Context<'_>, request: &Request) -> Result<O
         Command::RefundFee { fee, amount } => application_fee::refund(facts, ctx, request, *fee, *amount),
         Command::UpdateFeeRefund { fee_refund } => application_fee::update_refund(facts, ctx, request, *fee_refund),
         &Command::CreatePayout { amount, currency, destination, source_type } => {
-            let asked = payout::Asked { amount, currency, destination, source_type };
+            let asked = payout::Asked { amount, currency, destination, source_type, instant: false };
             payout::create(facts, ctx, request, asked)
         }
         Command::UpdatePayout { payout } => payout::update(facts, ctx, request, *payout),
@@ -139,7 +144,7 @@ fn dispatch(facts: &dyn Facts, ctx: &Context<'_>, request: &Request) -> Result<O
             charge::debit(facts, ctx, request, account, amount, currency)
         }
         Command::Due(item) => match item.kind {
-            DueKind::Mature { account, day } => clock::mature(facts, ctx, account, day),
+            DueKind::Mature { account, day } => clock::mature(facts, ctx, account, day, item.key.birth),
             DueKind::PayoutArrives(payout) => payout::arrive(facts, ctx, payout),
             DueKind::AuthorizationExpires(intent) => payment::expire(facts, ctx, intent),
             DueKind::VerificationEnds(account) => account::verification_ends(facts, ctx, account),
@@ -147,6 +152,21 @@ fn dispatch(facts: &dyn Facts, ctx: &Context<'_>, request: &Request) -> Result<O
             DueKind::DisputeOpens(birth) => dispute::open_by_card(facts, ctx, birth),
             DueKind::DisputeEnds(dispute) => dispute::end(facts, ctx, dispute),
             DueKind::DisputeDecided(dispute) => dispute::decided(facts, ctx, dispute),
+            DueKind::PayOut(account) => automatic::pay_out(facts, ctx, account, item.key),
+            DueKind::Collect { account, currency, held } => cover::collect(facts, ctx, account, currency, held),
+            DueKind::PayoutFails(payout) => payout::fail(facts, ctx, payout),
+            DueKind::TopupArrives(topup) => topup::arrive(facts, ctx, topup),
+            DueKind::TopupReturns(topup) => topup::give_back(facts, ctx, topup),
+            DueKind::Reserve { account, currency } => cover::reserve(facts, ctx, account, currency),
         },
+        Command::ReversePayout { payout } => payout::reverse(facts, ctx, request, *payout),
+        &Command::CreateInstantPayout { amount, currency, destination, source_type } => {
+            let asked = payout::Asked { amount, currency, destination, source_type, instant: true };
+            payout::create(facts, ctx, request, asked)
+        }
+        Command::UpdateBalanceSettings(input) => balance_settings::update(facts, ctx, request, input),
+        Command::CreateTopup(input) => topup::create(facts, ctx, request, input),
+        Command::UpdateTopup { topup } => topup::update(facts, ctx, request, *topup),
+        Command::CancelTopup { topup } => topup::cancel(facts, ctx, request, *topup),
     }
 }

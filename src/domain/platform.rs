@@ -43,6 +43,7 @@ pub fn found(
         deleted: false,
         card: None,
         check: None,
+        instant: None,
     };
     let record = AccountRecord {
         made,
@@ -77,6 +78,7 @@ pub fn found(
         verification_ends: None,
         pays_out_rejected: false,
         is_recipient: false,
+        paying: None,
     };
     draft.change(Change::of(RecordKey::PLATFORM, Record::Account(Box::new(record))));
     let mut outcome = draft.finish(Reply::Object(RecordKey::PLATFORM.id(ObjectKind::Account, Slot::MAIN)));

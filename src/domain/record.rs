@@ -115,6 +115,15 @@ pub enum Record {
     /// A dispute of a charge.
     #[n(14)]
     Dispute(#[n(0)] DisputeRecord),
+    /// Money that the platform put into its balance from a bank account.
+    #[n(15)]
+    Topup(#[n(0)] Box<TopupRecord>),
+    /// What an entry set aside, or set free, for connected accounts below zero.
+    #[n(16)]
+    Reserve(#[n(0)] ReserveRecord),
+    /// A connected account's old debt, paid by the platform.
+    #[n(17)]
+    Collection(#[n(0)] CollectionRecord),
 }
 
 impl Record {
@@ -136,6 +145,8 @@ impl Record {
             Record::Setup(r) => r.owner,
             Record::SetupAttempt(r) => r.owner,
             Record::Person(r) => r.account,
+            Record::Topup(r) => r.owner,
+            Record::Reserve(_) | Record::Collection(_) => AccountNo::PLATFORM,
         }
     }
 
@@ -149,6 +160,9 @@ impl Record {
             Record::Payout(r) => &r.rows,
             Record::Adjustment(r) => &r.rows,
             Record::Dispute(r) => &r.rows,
+            Record::Topup(r) => &r.rows,
+            Record::Reserve(r) => &r.rows,
+            Record::Collection(r) => &r.rows,
             Record::Account(_)
             | Record::Customer(_)
             | Record::PaymentMethod(_)
@@ -209,9 +223,25 @@ pub struct Row {
     /// How it was converted, if it was.
     #[n(9)]
     pub conversion: Option<RowConversion>,
+    /// Which kind of money; `None` is card money.
+    #[n(10)]
+    pub source_type: Option<SourceType>,
 }
 
 impl Row {
+    /// Which kind of money the row moves.
+    pub fn source_type(&self) -> SourceType {
+        self.source_type.unwrap_or(SourceType::Card)
+    }
+
+    /// From which day the row counts as available. A payout's does from its creation on, whatever day it shows.
+    pub fn counts_from(&self) -> Day {
+        match self.kind {
+            RowKind::Payout => self.made.at.day(),
+            _ => self.available_on,
+        }
+    }
+
     /// What the row adds to the balance.
     pub fn net(&self) -> i64 {
         // Both are bounded at 10^15 by `decide`.
@@ -299,6 +329,31 @@ pub enum RowKind {
     /// What answering a chargeback costs, or (positive) comes back when it is won: `stripe_fee`.
     #[n(28)]
     DisputeCounterFee,
+    #[n(30)]
+    Topup,
+    #[n(31)]
+    TopupReversal,
+    /// A platform's cover for connected accounts below zero.
+    #[n(32)]
+    ReserveTransaction,
+    /// A connected account's old debt moves to the platform.
+    #[n(33)]
+    CollectionTransfer,
+    /// What an automatic payout leaves in the balance …
+    #[n(34)]
+    MinimumHold,
+    /// … and hands on to the next one.
+    #[n(35)]
+    MinimumRelease,
+    /// A fee charged by itself: `stripe_fee`.
+    #[n(36)]
+    Fee,
+    /// Pending money paid out before its day: what the balance gets …
+    #[n(37)]
+    Advance,
+    /// … and what the pending balance loses.
+    #[n(38)]
+    AdvanceFunding,
 }
 
 /// The object that a balance transaction names as its source.
@@ -398,6 +453,9 @@ pub struct AccountRecord {
     /// Under the recipient service agreement: it receives transfers only.
     #[cbor(n(42), default, skip_if = "is_false")]
     pub is_recipient: bool,
+    /// More about its payouts; `None` says nothing beyond the defaults.
+    #[n(21)]
+    pub paying: Option<Box<Paying>>,
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -432,6 +490,52 @@ pub struct PersonRecord {
     /// Names, address, birthday, contact, metadata: under the account's key.
     #[n(2)]
     pub private: Sealed,
+}
+
+/// When and how an account is paid out, beyond interval and delay, and how far its automatic payouts are.
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct Paying {
+    /// Weekdays of a weekly schedule, Monday as bit 0.
+    #[n(0)]
+    pub weekly_days: Option<u8>,
+    /// Days of a monthly schedule, the first as bit 0.
+    #[n(1)]
+    pub monthly_days: Option<u32>,
+    /// What automatic payouts leave in the balance, minor units by currency.
+    #[n(2)]
+    pub minimum_balances: Option<Vec<(Currency, i64)>>,
+    /// The latest automatic payout of each currency and source type.
+    #[n(3)]
+    pub cuts: Option<Vec<Cut>>,
+}
+
+/// Where an automatic payout ends: it owns what was available by then and what no earlier one owns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Cut {
+    /// Of which currency.
+    #[n(0)]
+    pub currency: Currency,
+    /// Of which kind of money.
+    #[n(1)]
+    pub source_type: SourceType,
+    /// The payout's entry: rows of later ones come later.
+    #[n(2)]
+    pub seq: u64,
+    /// Its day: money available later comes later.
+    #[n(3)]
+    pub day: Day,
+    /// The first entry that made rows which have matured since.
+    #[n(4)]
+    pub rows_from: Option<u64>,
+}
+
+impl Cut {
+    /// Whether a row lies before the cut. What a payout hands on is made with it and belongs to the next one.
+    pub fn covers(&self, row: &Row) -> bool {
+        let in_time = row.made.seq < self.seq || (row.made.seq == self.seq && row.kind != RowKind::MinimumRelease);
+        in_time && row.counts_from() <= self.day
+    }
 }
 
 impl AccountRecord {
@@ -574,6 +678,9 @@ pub struct ExternalAccount {
     /// Where the check of its ownership stands, if there is one.
     #[n(12)]
     pub check: Option<Finding>,
+    /// `Some(false)`: instant payouts never reach it, by its test number. `None`: its country decides.
+    #[n(16)]
+    pub instant: Option<bool>,
 }
 
 impl ExternalAccount {
@@ -593,6 +700,7 @@ impl ExternalAccount {
             deleted: false,
             card: Some(card),
             check: None,
+            instant: None,
         }
     }
 }
@@ -1720,6 +1828,125 @@ pub struct PayoutRecord {
     /// description, statement_descriptor, metadata.
     #[n(10)]
     pub private: Sealed,
+    /// Made by the schedule; which rows it owns.
+    #[n(11)]
+    pub automatic: Option<Box<Window>>,
+    /// Sent at once, for a fee.
+    #[n(12)]
+    pub instant: Option<bool>,
+    /// Birth of the payout that this one takes back.
+    #[n(13)]
+    pub original: Option<u64>,
+    /// Birth of the payout that took this one back.
+    #[n(14)]
+    pub reversed_by: Option<u64>,
+    /// Its rows have been told of: `reconciliation_status` is `completed`.
+    #[n(15)]
+    pub reconciled: Option<bool>,
+    /// What reached the bank, where the bank account is in another currency.
+    #[n(16)]
+    pub arrived: Option<(i64, Currency)>,
+}
+
+/// The rows that an automatic payout owns: all between the cut before it and its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Window {
+    /// The payout's day.
+    #[n(0)]
+    pub day: Day,
+    /// No entry before this one made a row of it.
+    #[n(1)]
+    pub since: u64,
+    /// The cut before it.
+    #[n(2)]
+    pub after: Option<Cut>,
+}
+
+impl PayoutRecord {
+    /// Whether an automatic payout owns a row; its own row is one of them.
+    pub fn owns(&self, row: &Row) -> bool {
+        let Some(window) = &self.automatic else { return false };
+        let same = (row.account, row.currency, row.source_type()) == (self.owner, self.currency, self.source_type);
+        same && self.cut(window).covers(row) && !window.after.is_some_and(|cut| cut.covers(row))
+    }
+
+    fn cut(&self, window: &Window) -> Cut {
+        let (currency, source_type) = (self.currency, self.source_type);
+        Cut { currency, source_type, seq: self.made.seq, day: window.day, rows_from: None }
+    }
+}
+
+/// Money put into the platform's balance from a bank account.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct TopupRecord {
+    #[n(0)]
+    pub owner: AccountNo,
+    #[n(1)]
+    pub made: Made,
+    #[n(2)]
+    pub amount: i64,
+    #[n(3)]
+    pub currency: Currency,
+    #[n(4)]
+    pub status: TopupStatus,
+    /// When it is expected to arrive.
+    #[n(5)]
+    pub expected_on: Day,
+    /// Where it comes from.
+    #[n(6)]
+    pub bank: ExternalAccount,
+    #[n(7)]
+    pub failure: Option<BankOutcome>,
+    /// Row 0 is the arrival; row 1 its reversal.
+    #[n(8)]
+    pub rows: Vec<Row>,
+    /// description, statement_descriptor, transfer_group, metadata.
+    #[n(9)]
+    pub private: Sealed,
+    /// The bank takes it back after its arrival.
+    #[n(10)]
+    pub returns: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum TopupStatus {
+    #[n(0)]
+    Pending,
+    #[n(1)]
+    Succeeded,
+    #[n(2)]
+    Failed,
+    #[n(3)]
+    Canceled,
+    #[n(4)]
+    Reversed,
+}
+
+/// Changes of the platform's reserve in one entry: row `i` is for account `i`.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct ReserveRecord {
+    #[n(0)]
+    pub made: Made,
+    #[n(1)]
+    pub accounts: Vec<AccountNo>,
+    #[n(2)]
+    pub rows: Vec<Row>,
+}
+
+/// Child number of the reserve record beside what its entry made: above all attempts.
+pub const RESERVE_CHILD: u32 = 0x90_0000;
+
+/// A debt that the platform paid for an account. Row 0 is the platform's, row 1 the account's.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct CollectionRecord {
+    #[n(0)]
+    pub made: Made,
+    #[n(1)]
+    pub account: AccountNo,
+    #[n(2)]
+    pub rows: Vec<Row>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]

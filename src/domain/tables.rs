@@ -51,7 +51,13 @@ pub struct Tables {
     /// nothing.
     #[n(20)]
     pub dispute_counter_fee: Option<Vec<(Currency, i64)>>,
+    /// Fee for an instant payout, millionths; `None`: [`INSTANT_PPM`].
+    #[n(21)]
+    pub instant_ppm: Option<u32>,
 }
+
+/// What an instant payout costs where no price is set: 1 %.
+pub const INSTANT_PPM: u32 = 10_000;
 
 /// One fixed pair.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
@@ -81,6 +87,7 @@ impl Default for Tables {
             dispute_delay_s: None,
             dispute_fee_returned: None,
             dispute_counter_fee: None,
+            instant_ppm: None,
         }
     }
 }
@@ -90,6 +97,11 @@ impl Tables {
     /// table's first currency.
     pub fn fixed_fee(&self, currency: Currency) -> i64 {
         figure(&self.processing_fixed, currency)
+    }
+
+    /// Fee for an instant payout, millionths.
+    pub fn instant_ppm(&self) -> u32 {
+        self.instant_ppm.unwrap_or(INSTANT_PPM)
     }
 
     /// The dispute fee in `currency`: likewise.

@@ -16,10 +16,12 @@ use super::idempotency::{Known, Use};
 use super::state::State;
 use crate::domain::command::{Command, IdempotencyKey, Request};
 use crate::domain::decide::{Context, Facts, Halt, Need, Outcome, Refusal, Reply, decide};
+use crate::domain::due::{DueKey, Owed};
 use crate::domain::record::{RecordKey, Shared};
 use crate::domain::seal::{TextPatch, Vault};
 use crate::domain::tables::Tables;
 use crate::ledger::{AccountNo, Books, Bucket, Leg, SourceType};
+use crate::primitives::currency::Currency;
 use crate::primitives::id::IdCipher;
 use crate::primitives::market::{MarketRates, RatesDigest};
 use crate::primitives::money::Money;
@@ -123,6 +125,14 @@ impl Facts for View<'_> {
 
     fn matures(&self, account: AccountNo, day: Day) -> bool {
         self.machine.state.maturing.contains(&(account, day))
+    }
+
+    fn is_due(&self, key: DueKey) -> bool {
+        self.machine.state.due.contains_key(&key)
+    }
+
+    fn owes(&self, account: AccountNo, currency: Currency) -> Option<Owed> {
+        self.machine.state.owing.get(&(account, currency)).copied()
     }
 
     fn next_key_no(&self) -> u32 {

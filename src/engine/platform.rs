@@ -12,7 +12,8 @@ use super::idempotency::Use;
 use super::journal::Reader;
 use super::projector::Progress;
 use super::router::{
-    AskBooks, AskRule, AskState, AskTrialBalance, Halt, Image, Records, RouterActor, Settled, Submission, Submit, Which,
+    AskBooks, AskRule, AskState, AskTables, AskTrialBalance, Halt, Image, Records, RouterActor, Settled, Submission,
+    Submit, Which,
 };
 use super::snapshot::{PlatformState, Snapshot};
 use super::store::Store;
@@ -21,6 +22,7 @@ use crate::domain::command::Request;
 use crate::domain::decide::{Class, Refusal, Reply};
 use crate::domain::record::{RecordKey, Shared};
 use crate::domain::seal::Vault;
+use crate::domain::tables::Tables;
 use crate::ledger::{AccountNo, Books, TrialBalance};
 use crate::primitives::id::IdCipher;
 use crate::primitives::time::Timestamp;
@@ -294,6 +296,13 @@ impl Platform {
             }
             Err(_) => (TrialBalance::default(), 0),
         }
+    }
+
+    /// The tables in force; `None` when the daemon is stopping.
+    pub async fn tables(&self) -> Option<Tables> {
+        let seen = self.router.send(AskTables).await.ok()?;
+        self.durable(seen.seq).await;
+        Some(seen.value)
     }
 
     /// The birth of the split rule of this name.

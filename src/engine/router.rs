@@ -25,6 +25,7 @@ use super::state::{Clock, State};
 use crate::domain::command::{Command, Request};
 use crate::domain::decide::Need;
 use crate::domain::record::{RecordKey, Shared};
+use crate::domain::tables::Tables;
 use crate::ledger::{AccountNo, Books, TrialBalance};
 use crate::primitives::time::Timestamp;
 
@@ -94,6 +95,11 @@ pub enum Which {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Halt;
+
+/// Asks for the tables in force.
+#[derive(Debug, Message)]
+#[rtype(result = "Seen<Tables>")]
+pub struct AskTables;
 
 /// Asks for the birth of a split rule.
 #[derive(Debug, Message)]
@@ -314,6 +320,15 @@ impl Handler<AskRule> for RouterActor {
     fn handle(&mut self, AskRule(name): AskRule, _: &mut Context<RouterActor>) -> Self::Result {
         let state = &self.work().machine.state;
         Seen { value: state.rules.get(&name).copied(), seq: state.seq, now: state.now }
+    }
+}
+
+impl Handler<AskTables> for RouterActor {
+    type Result = Seen<Tables>;
+
+    fn handle(&mut self, _: AskTables, _: &mut Context<RouterActor>) -> Self::Result {
+        let state = &self.work().machine.state;
+        Seen { value: state.tables.clone(), seq: state.seq, now: state.now }
     }
 }
 

@@ -141,7 +141,7 @@ impl PlatformState {
         state.seq = self.seq;
         state.target = self.target;
         state.next_key_no = self.next_key_no;
-        state.due = self.due.into_iter().map(|item| (item.key, item.kind)).collect();
+        self.due.into_iter().for_each(|item| state.queue(item));
         state.maturing = self.maturing;
         state.rules = self.rules;
         for HouseTotal { house, currency, minor } in self.house {

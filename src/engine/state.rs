@@ -10,7 +10,7 @@ use minicbor::{Decode, Encode};
 use super::entry::EffectsRef;
 use super::idempotency::Idempotency;
 use crate::domain::command::Command;
-use crate::domain::due::{DueItem, DueKey, DueKind};
+use crate::domain::due::{DueItem, DueKey, DueKind, Owed};
 use crate::domain::tables::Tables;
 use crate::ledger::{AccountNo, Entry, House, HouseBooks, Leg, TrialBalance};
 use crate::primitives::currency::Currency;
@@ -51,6 +51,8 @@ pub struct State {
     pub due: BTreeMap<DueKey, DueKind>,
     /// Accounts and days whose maturing is in the queue.
     pub maturing: BTreeSet<(AccountNo, Day)>,
+    /// Accounts below zero that the platform holds a reserve for. Made from the queue.
+    pub owing: BTreeMap<(AccountNo, Currency), Owed>,
     /// Split rules by name.
     pub rules: BTreeMap<String, u64>,
     /// The house's ledger accounts.
@@ -92,6 +94,7 @@ impl State {
             rates_named: BTreeSet::new(),
             due: BTreeMap::new(),
             maturing: BTreeSet::new(),
+            owing: BTreeMap::new(),
             rules: BTreeMap::new(),
             house: HouseBooks::default(),
             totals: BTreeMap::new(),
@@ -164,11 +167,21 @@ impl State {
         if let DueKind::Mature { account, day } = item.kind {
             self.maturing.insert((account, day));
         }
+        self.queue(item);
+    }
+
+    /// Puts an item into the queue.
+    pub fn queue(&mut self, item: DueItem) {
+        if let DueKind::Collect { account, currency, held } = item.kind {
+            self.owing.insert((account, currency), Owed { key: item.key, held });
+        }
         self.due.insert(item.key, item.kind);
     }
 
     fn drop_due(&mut self, key: DueKey) {
-        self.due.remove(&key);
+        if let Some(DueKind::Collect { account, currency, .. }) = self.due.remove(&key) {
+            self.owing.remove(&(account, currency));
+        }
     }
 
     /// The first item due at or before `until`.

@@ -86,6 +86,13 @@ impl Books {
         self.sum(|h| h.currency == currency && is_available(h.bucket, today))
     }
 
+    /// What becomes available after `today` from one source type.
+    pub fn pending_from(&self, currency: Currency, source: SourceType, today: Day) -> i128 {
+        self.sum(|h| {
+            h.currency == currency && h.source == source && matches!(h.bucket, Bucket::Pending(on) if on > today)
+        })
+    }
+
     /// What becomes available after `today`.
     pub fn pending(&self, currency: Currency, today: Day) -> i128 {
         self.sum(|h| h.currency == currency && matches!(h.bucket, Bucket::Pending(on) if on > today))

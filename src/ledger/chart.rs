@@ -94,6 +94,9 @@ pub enum FeeKind {
     /// A dispute.
     #[n(2)]
     Dispute,
+    /// An instant payout.
+    #[n(3)]
+    Payout,
 }
 
 /// A ledger account of the house: everything that is not a balance of the platform or of a connected account.
@@ -155,6 +158,7 @@ impl fmt::Display for House {
             House::Fees(FeeKind::Processing) => "fees:processing",
             House::Fees(FeeKind::Conversion) => "fees:conversion",
             House::Fees(FeeKind::Dispute) => "fees:dispute",
+            House::Fees(FeeKind::Payout) => "fees:payout",
             House::Fx => "fx",
             House::Disputes => "disputes",
             House::Rounding => "rounding",
@@ -165,18 +169,19 @@ impl fmt::Display for House {
 /// The text names no ledger account of the house.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "'{0}' is no ledger account; use clearing:card, bank, fees:processing, fees:conversion, fees:dispute, fx, disputes or rounding"
+    "'{0}' is no ledger account; use clearing:card, bank, fees:processing, fees:conversion, fees:dispute, fees:payout, fx, disputes or rounding"
 )]
 pub struct LegError(pub String);
 
 impl House {
     /// Every ledger account of the house, in the order of the chart.
-    pub const ALL: [House; 8] = [
+    pub const ALL: [House; 9] = [
         House::Clearing(Rail::Card),
         House::Bank,
         House::Fees(FeeKind::Processing),
         House::Fees(FeeKind::Conversion),
         House::Fees(FeeKind::Dispute),
+        House::Fees(FeeKind::Payout),
         House::Fx,
         House::Disputes,
         House::Rounding,

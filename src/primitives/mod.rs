@@ -15,6 +15,7 @@
 //!
 //! Reading order: [`currency`], [`country`], [`money`], [`exchange`], [`market`], [`share`], [`time`], [`id`].
 
+pub mod calendar;
 pub mod country;
 pub mod currency;
 pub mod exchange;

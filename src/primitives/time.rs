@@ -261,12 +261,12 @@ pub fn available_on(created: Timestamp, country: Country, delay_days: u8) -> Day
     day
 }
 
-/// Whether banks of the country work on this day: neither Saturday nor Sunday nor, in the US, a holiday of the Federal
-/// Reserve. Holidays of other countries are not known here.
+/// Whether banks of the country work on this day: neither Saturday nor Sunday nor a holiday that
+/// [`calendar`](super::calendar) knows.
 pub fn is_business_day(day: Day, country: Country) -> bool {
     match day.weekday() {
         Weekday::Saturday | Weekday::Sunday => false,
-        _ => country != Country::US || !is_us_bank_holiday(day),
+        _ => !super::calendar::is_bank_holiday(day, country),
     }
 }
 

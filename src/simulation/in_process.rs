@@ -473,6 +473,7 @@ fn account_request(country: Country, currency: Currency) -> Request {
         deleted: false,
         card: None,
         check: None,
+        instant: None,
     };
     let input = AccountInput {
         country: Some(country),

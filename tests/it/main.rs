@@ -15,6 +15,7 @@ mod fuzz;
 mod golden;
 mod intents;
 mod market;
+mod payouts;
 mod power;
 mod properties;
 mod rates;

@@ -120,6 +120,12 @@ fn kind(command: &Command) -> usize {
         Command::CloseDispute { .. } => 56,
         Command::OpenDispute { .. } => 57,
         Command::DecideDispute { .. } => 58,
+        Command::ReversePayout { .. } => 65,
+        Command::CreateInstantPayout { .. } => 66,
+        Command::UpdateBalanceSettings(_) => 67,
+        Command::CreateTopup(_) => 68,
+        Command::UpdateTopup { .. } => 69,
+        Command::CancelTopup { .. } => 70,
     }
 }
 
@@ -139,6 +145,12 @@ pub fn kinds<'a>(payloads: impl Iterator<Item = &'a [u8]>) -> (BTreeSet<usize>, 
                 DueKind::DisputeOpens(_) => "dispute",
                 DueKind::DisputeEnds(_) => "dispute's end",
                 DueKind::DisputeDecided(_) => "dispute's decision",
+                DueKind::PayOut(_) => "automatic payout",
+                DueKind::Collect { .. } => "collection",
+                DueKind::PayoutFails(_) => "payout failure",
+                DueKind::TopupArrives(_) => "top-up",
+                DueKind::TopupReturns(_) => "top-up return",
+                DueKind::Reserve { .. } => "reserve",
             });
         }
     }

@@ -14,7 +14,7 @@ use florin::domain::tables::{FixedRate, Tables};
 use florin::engine::entry::decode_record;
 use florin::engine::plain::{Plain, Told};
 use florin::engine::vault::{KeyVault, Root};
-use florin::ledger::AccountNo;
+use florin::ledger::{AccountNo, ReserveKind};
 use florin::primitives::id::{IdCipher, ObjectId, ObjectKind};
 use florin::primitives::time::Timestamp;
 use florin::primitives::{Country, Currency};
@@ -168,7 +168,9 @@ impl Town {
             *of_rows.entry((row.account, row.currency)).or_default() += i128::from(row.net());
         }
         for (&(account, currency), &net) in &of_rows {
-            assert_eq!(self.total(account, currency), net, "balance of {account:?} in {currency} equals its rows");
+            let reserved = world.books.get(&account).map_or(0, |books| books.reserved(currency, ReserveKind::Connect));
+            let total = self.total(account, currency) - reserved;
+            assert_eq!(total, net, "balance of {account:?} in {currency} equals its rows");
         }
         for (account, books) in &world.books {
             for holding in books.holdings() {
@@ -261,5 +263,6 @@ pub fn bank(country: Country, currency: Currency, outcome: BankOutcome) -> Exter
         deleted: false,
         card: None,
         check: None,
+        instant: None,
     }
 }

@@ -8,12 +8,12 @@ use super::bank_account::{self, External};
 use super::list::Embedded;
 use super::person::{self, Document, Person, document};
 use super::requirements::{self, Requirements};
-use super::{Address, Hash, Rendered, Sink, Words};
+use super::{Address, Hash, Rendered, Sink, Words, schedule};
 use crate::domain::facts::{Facts, Field};
 use crate::domain::person::{INDIVIDUAL, has_individual};
 use crate::domain::record::{
     AccountKind, AccountRecord, BusinessType, Capability, CapabilityStatus, Controller as ControllerRecord, Dashboard,
-    FeesPayer, PayoutInterval,
+    FeesPayer,
 };
 use crate::ledger::AccountNo;
 use crate::primitives::id::ObjectId;
@@ -227,18 +227,16 @@ struct Payments<'a> {
 #[derive(Serialize)]
 struct Payouts<'a> {
     debit_negative_balances: bool,
-    schedule: Schedule<'a>,
+    schedule: Schedule,
     statement_descriptor: Option<&'a str>,
 }
 
 #[derive(Serialize)]
-struct Schedule<'a> {
+struct Schedule {
     delay_days: u8,
     interval: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    monthly_anchor: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    weekly_anchor: Option<&'a str>,
+    #[serde(flatten)]
+    days: schedule::Days,
 }
 
 #[derive(Serialize)]
@@ -265,15 +263,6 @@ fn business_type(business: BusinessType) -> &'static str {
         BusinessType::Company => "company",
         BusinessType::NonProfit => "non_profit",
         BusinessType::GovernmentEntity => "government_entity",
-    }
-}
-
-fn interval(interval: PayoutInterval) -> &'static str {
-    match interval {
-        PayoutInterval::Manual => "manual",
-        PayoutInterval::Daily => "daily",
-        PayoutInterval::Weekly => "weekly",
-        PayoutInterval::Monthly => "monthly",
     }
 }
 
@@ -358,7 +347,6 @@ fn company<'a>(words: Words<'a>, facts: &Facts) -> Company<'a> {
 
 fn settings<'a>(account: &AccountRecord, words: Words<'a>) -> Settings<'a> {
     let branding = |field: &str| words.inside("settings[branding]", field);
-    let schedule = |field: &str| words.inside("settings[payouts][schedule]", field);
     let decline_on = |field: &str| flag(words.inside("settings[card_payments][decline_on]", field));
     Settings {
         bacs_debit_payments: Bacs { display_name: None, service_user_number: None },
@@ -393,9 +381,8 @@ fn settings<'a>(account: &AccountRecord, words: Words<'a>) -> Settings<'a> {
             debit_negative_balances: account.debit_negative_balances,
             schedule: Schedule {
                 delay_days: account.delay_days,
-                interval: interval(account.payout_interval),
-                monthly_anchor: schedule("monthly_anchor").and_then(|text| text.parse().ok()),
-                weekly_anchor: schedule("weekly_anchor"),
+                interval: schedule::interval(account.payout_interval),
+                days: schedule::days(account),
             },
             statement_descriptor: words.inside("settings[payouts]", "statement_descriptor"),
         },

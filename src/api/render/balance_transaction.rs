@@ -58,6 +58,15 @@ pub fn kind(kind: RowKind) -> (&'static str, &'static str) {
         RowKind::Dispute => ("adjustment", "dispute"),
         RowKind::DisputeReversal => ("adjustment", "dispute_reversal"),
         RowKind::DisputeFee | RowKind::DisputeCounterFee => ("stripe_fee", "fee"),
+        RowKind::Topup => ("topup", "topup"),
+        RowKind::TopupReversal => ("topup_reversal", "topup_reversal"),
+        RowKind::ReserveTransaction => ("reserve_transaction", "connect_reserved_funds"),
+        RowKind::CollectionTransfer => ("connect_collection_transfer", "connect_collection_transfer"),
+        RowKind::MinimumHold => ("payout_minimum_balance_hold", "payout_minimum_balance_hold"),
+        RowKind::MinimumRelease => ("payout_minimum_balance_release", "payout_minimum_balance_release"),
+        RowKind::Fee => ("stripe_fee", "fee"),
+        RowKind::Advance => ("advance", "advance"),
+        RowKind::AdvanceFunding => ("advance_funding", "advance_funding"),
     }
 }
 
@@ -146,7 +155,20 @@ fn description<'a>(view: &View<'a>, row: &Row) -> Rendered<Option<std::borrow::C
         RowKind::ApplicationFeeRefund => "REFUND FOR APPLICATION FEE",
         RowKind::FeeAdjustment => "Application fee refund",
         RowKind::Payout => "STRIPE PAYOUT",
-        RowKind::PayoutCancel | RowKind::PayoutFailure => "REFUND FOR PAYOUT",
+        RowKind::PayoutCancel | RowKind::PayoutFailure => "REFUND FOR PAYOUT (STRIPE PAYOUT)",
+        RowKind::Topup | RowKind::TopupReversal => {
+            let Record::Topup(topup) = view.record(row.source.key)? else { return Ok(None) };
+            return Ok(view
+                .texts(&topup.private)
+                .get("description")
+                .map(|text| std::borrow::Cow::Owned(text.to_owned())));
+        }
+        RowKind::ReserveTransaction => "Connect reserve",
+        RowKind::CollectionTransfer => "Connect collection transfer",
+        RowKind::MinimumHold => "Payout minimum balance hold",
+        RowKind::MinimumRelease => "Payout minimum balance release",
+        RowKind::Fee => "Instant payout fee",
+        RowKind::Advance | RowKind::AdvanceFunding => "Advance for instant payout",
     };
     Ok(Some(std::borrow::Cow::Borrowed(fixed)))
 }
@@ -170,7 +192,9 @@ pub fn render<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered<S::O
     let row = record.rows().get(usize::from(id.slot)).ok_or(Stop::Gone)?;
     let (r#type, reporting_category) = kind(row.kind);
     // What was available at once says when it was made; what was pending says the midnight of its day.
-    let at_once = row.available_on <= row.made.at.day() && row.kind != RowKind::Payout;
+    // A payout says the day of its arrival; a debit of a bank account counts at once.
+    let arrives = row.kind == RowKind::Payout && row.amount < 0;
+    let at_once = row.available_on <= row.made.at.day() && !arrives;
     let available_on = if at_once { row.made.at } else { row.available_on.midnight() };
     let available = at_once || row.available_on <= view.now()?.day();
     sink.put(&BalanceTransaction {

@@ -7,6 +7,7 @@ use super::card::{self, Card};
 use super::requirements::{self, BankRequirements};
 use super::{Hash, Rendered, Sink, Words};
 use crate::domain::external_account::{external_texts, id_of, live, slot_of};
+use crate::domain::payout::is_instant;
 use crate::domain::record::{AccountRecord, BankStatus, ExternalAccount};
 use crate::ledger::AccountNo;
 use crate::primitives::id::{ObjectId, ObjectKind};
@@ -22,7 +23,7 @@ pub struct BankAccount<'a> {
     account_holder_type: Option<String>,
     account_type: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    available_payout_methods: Option<[&'static str; 1]>,
+    available_payout_methods: Option<&'static [&'static str]>,
     bank_name: &'static str,
     country: String,
     currency: &'static str,
@@ -63,6 +64,10 @@ fn external<'a>(
     }
 }
 
+fn payout_methods(bank: &ExternalAccount) -> &'static [&'static str] {
+    if is_instant(bank) { &["standard", "instant"] } else { &["standard"] }
+}
+
 fn of<'a>(
     view: &View<'_>,
     id: &ObjectId,
@@ -77,7 +82,7 @@ fn of<'a>(
         account_holder_name: words.get("account_holder_name"),
         account_holder_type: bank.holder_type.clone(),
         account_type: words.get("account_type"),
-        available_payout_methods: owner.map(|_| ["standard"]),
+        available_payout_methods: owner.map(|_| payout_methods(bank)),
         bank_name: "FLORIN TEST BANK",
         country: bank.country.code().to_owned(),
         currency: bank.currency.code(),

@@ -8,7 +8,7 @@ use super::super::error::ApiError;
 use super::super::secrets::Secrets;
 use super::super::version::API_VERSION;
 use super::super::view::{Id, Stage, Stop, account_id, render as painted};
-use super::{ToTree, balance, object};
+use super::{ToTree, balance, balance_settings, object};
 use crate::domain::event::{Event as Happened, EventKind};
 use crate::domain::record::RecordKey;
 use crate::engine::entry::{JournalEntry, decode_record};
@@ -110,10 +110,10 @@ async fn snapshot(
     let account = happened.account;
     painted(platform, secrets, stage, |view| match books {
         Some(books) if happened.kind == EventKind::BalanceAvailable => {
-            let currency = view.account(account)?.default_currency;
-            let balance = balance::of(books, currency, entry.now.day(), account.is_platform());
+            let balance = balance::of(view, books, account, view.account(account)?, entry.now.day(), None);
             serde_json::to_value(&balance).map_err(|_| Stop::from(ApiError::internal()))
         }
+        _ if happened.kind == EventKind::BalanceSettingsUpdated => balance_settings::render(view, account, ToTree),
         _ => object(view, &happened.subject, ToTree),
     })
     .await

@@ -57,6 +57,7 @@ fn row(account: AccountNo, kind: RowKind, amount: i64, fee: i64, application_fee
         available_on: Day(20_777),
         made: made(),
         conversion: None,
+        source_type: None,
     }
 }
 

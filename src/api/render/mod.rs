@@ -18,6 +18,7 @@ pub mod adjustment;
 pub mod application_fee;
 pub mod authentication;
 pub mod balance;
+pub mod balance_settings;
 pub mod balance_transaction;
 pub mod bank_account;
 pub mod capability;
@@ -38,9 +39,11 @@ pub mod person;
 pub mod refund;
 pub mod requirements;
 pub mod reversal;
+pub mod schedule;
 pub mod setup_intent;
 pub mod split_rule;
 pub mod token;
+pub mod topup;
 pub mod transfer;
 
 /// What a rendering gives: the object in the sink's form, or why not.
@@ -111,13 +114,13 @@ pub fn object<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered<S::O
         ObjectKind::PaymentRefund => refund::render_payment(view, id, sink),
         ObjectKind::BalanceTransaction => balance_transaction::render(view, id, sink),
         ObjectKind::Payout => payout::render(view, id, sink),
+        ObjectKind::Topup => topup::render(view, id, sink),
         ObjectKind::Split => split_rule::render(view, id, sink),
         ObjectKind::Adjustment => adjustment::render(view, id, sink),
         ObjectKind::Dispute => dispute::render(view, id, sink),
         ObjectKind::SetupIntent => setup_intent::render(view, id, sink),
         ObjectKind::SetupAttempt => setup_intent::render_attempt(view, id, sink),
-        ObjectKind::Topup
-        | ObjectKind::Event
+        ObjectKind::Event
         | ObjectKind::WebhookEndpoint
         | ObjectKind::Mandate
         | ObjectKind::Source
@@ -423,6 +426,7 @@ pub fn object_name(kind: ObjectKind) -> &'static str {
         ObjectKind::Refund | ObjectKind::PaymentRefund => "refund",
         ObjectKind::BalanceTransaction => "balance_transaction",
         ObjectKind::Payout => "payout",
+        ObjectKind::Topup => "topup",
         ObjectKind::Event => "event",
         ObjectKind::Split => "florin.split_rule",
         ObjectKind::Adjustment => "florin.adjustment",

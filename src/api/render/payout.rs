@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::super::view::{Id, Stop, View};
 use super::{Hash, Rendered, Sink, Words, transfer};
-use crate::domain::record::{BankOutcome, PayoutStatus, Record, RecordKey};
+use crate::domain::payout::is_return;
+use crate::domain::record::{BankOutcome, PayoutStatus, Record, RecordKey, RowKind, Slot};
 use crate::primitives::id::{ObjectId, ObjectKind};
 
 #[derive(Serialize)]
@@ -82,8 +83,13 @@ pub fn render<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered<S::O
     let Record::Payout(payout) = view.record(key)? else { return Err(Stop::Gone) };
     let texts = view.texts(&payout.private);
     let words = Words::new(&texts, "");
-    let row =
-        |slot: u16| payout.rows.get(usize::from(slot)).map(|_| view.id(&key.id(ObjectKind::BalanceTransaction, slot)));
+    let row = |is_it: &dyn Fn(RowKind) -> bool| {
+        let slot = u16::try_from(payout.rows.iter().position(|row| is_it(row.kind))?).ok()?;
+        Some(view.id(&key.id(ObjectKind::BalanceTransaction, slot)))
+    };
+    let other = |birth: u64| view.id(&RecordKey::head(birth).id(ObjectKind::Payout, Slot::MAIN));
+    let is_automatic = payout.automatic.is_some();
+    let is_instant = payout.instant == Some(true);
     let bank = RecordKey::head(payout.owner.0).id(ObjectKind::BankAccount, payout.bank.saturating_add(1));
     let failed = payout.failure.and_then(failure);
     sink.put(&Payout {
@@ -92,23 +98,28 @@ pub fn render<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered<S::O
         amount: payout.amount,
         application_fee: None,
         application_fee_amount: None,
-        arrival_date: payout.arrival_on.midnight().seconds(),
-        automatic: false,
-        balance_transaction: row(0),
+        // An instant payout arrives as it is made; others on a day.
+        arrival_date: if is_instant { payout.made.at.seconds() } else { payout.arrival_on.midnight().seconds() },
+        automatic: is_automatic,
+        balance_transaction: row(&|kind| kind == RowKind::Payout),
         created: payout.made.at.seconds(),
         currency: payout.currency.code(),
-        description: words.get("description"),
+        description: words.get("description").or(is_automatic.then_some("STRIPE PAYOUT")),
         destination: Some(view.id(&bank)),
-        failure_balance_transaction: row(1),
+        failure_balance_transaction: row(&is_return),
         failure_code: failed.map(|(code, _)| code),
         failure_message: failed.map(|(_, message)| message),
         livemode: false,
         metadata: words.metadata(),
-        method: "standard",
-        original_payout: None,
+        method: if is_instant { "instant" } else { "standard" },
+        original_payout: payout.original.map(other),
         payout_method: None,
-        reconciliation_status: "not_applicable",
-        reversed_by: None,
+        reconciliation_status: match (is_automatic, payout.reconciled) {
+            (false, _) => "not_applicable",
+            (true, Some(true)) => "completed",
+            (true, _) => "in_progress",
+        },
+        reversed_by: payout.reversed_by.map(other),
         source_type: transfer::source_type(payout.source_type),
         statement_descriptor: words.get("statement_descriptor"),
         status: status(payout.status),

@@ -13,13 +13,14 @@ use super::super::request::{Call, Edge};
 use super::super::respond::{self, Done};
 use super::super::texts::Texts;
 use super::super::view::{Stage, Stop, account_id, render as painted};
+use super::balance_settings::{INTERVALS, payout_days};
 use super::external_accounts::{self, External};
 use super::tokens::country;
 use super::{Answered, currency, expansion, paging, persons};
 use crate::domain::capability::capability_id;
 use crate::domain::command::{AccountInput, Command, RejectReason};
 use crate::domain::facts::{Facts, Field, Finding};
-use crate::domain::record::{AccountKind, BusinessType, Controller, Dashboard, FeesPayer, PayoutInterval};
+use crate::domain::record::{AccountKind, BusinessType, Controller, Dashboard, FeesPayer};
 use crate::ledger::AccountNo;
 use crate::primitives::id::{ObjectId, ObjectKind};
 use crate::primitives::time::Timestamp;
@@ -257,25 +258,16 @@ fn individual(fields: &Fields<'_>, texts: &mut Texts, facts: &mut Facts) -> Resu
     }
 }
 
-fn schedule(payouts: &Fields<'_>, texts: &mut Texts, input: &mut AccountInput) -> Result<(), ApiError> {
+fn schedule(payouts: &Fields<'_>, input: &mut AccountInput) -> Result<(), ApiError> {
     let Some(schedule) = payouts.hash("schedule")? else { return Ok(()) };
-    let intervals = [
-        ("daily", PayoutInterval::Daily),
-        ("manual", PayoutInterval::Manual),
-        ("monthly", PayoutInterval::Monthly),
-        ("weekly", PayoutInterval::Weekly),
-    ];
-    input.payout_interval = schedule.one_of("interval", &intervals)?;
+    input.payout_interval = schedule.one_of("interval", &INTERVALS)?;
     // 0 stands for the country's minimum.
     input.delay_days = match schedule.text("delay_days")? {
         None => None,
         Some("minimum") => Some(0),
         Some(_) => schedule.integer_within("delay_days", 0, DELAY_DAYS_MAX)?.and_then(|days| u8::try_from(days).ok()),
     };
-    texts.texts(&schedule, &["monthly_anchor", "weekly_anchor"])?;
-    schedule.ignore("monthly_payout_days");
-    schedule.ignore("weekly_payout_days");
-    Ok(())
+    payout_days(&schedule, input)
 }
 
 fn settings(fields: &Fields<'_>, texts: &mut Texts, input: &mut AccountInput) -> Result<(), ApiError> {
@@ -306,7 +298,7 @@ fn settings(fields: &Fields<'_>, texts: &mut Texts, input: &mut AccountInput) ->
     }
     if let Some(payouts) = settings.hash("payouts")? {
         input.debit_negative_balances = payouts.boolean("debit_negative_balances")?;
-        schedule(&payouts, texts, input)?;
+        schedule(&payouts, input)?;
         texts.descriptor(&payouts, "statement_descriptor")?;
     }
     for name in
@@ -545,6 +537,7 @@ mod tests {
     use super::super::super::secrets::Secrets;
     use super::*;
     use crate::domain::facts::active_individual;
+    use crate::domain::record::PayoutInterval;
     use crate::primitives::id::IdCipher;
 
     type Written = Vec<(String, Option<String>)>;

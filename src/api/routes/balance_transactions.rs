@@ -9,7 +9,7 @@ use super::super::render::balance_transaction::{has_source, kind};
 use super::super::request::Call;
 use super::super::view::{Stage, Stop, View, render as painted};
 use super::{Answered, currency, paging, retrieve as read};
-use crate::domain::record::{Record, RecordKey, Row};
+use crate::domain::record::{PayoutRecord, Record, RecordKey, Row};
 use crate::ledger::AccountNo;
 use crate::primitives::id::{ObjectId, ObjectKind};
 
@@ -30,6 +30,9 @@ fn rows_of(view: &View<'_>, account: AccountNo, source: &ObjectId) -> Rendered<V
     };
     let mut keys: Vec<RecordKey> = (1..=children).rev().map(|child| RecordKey { birth: source.birth, child }).collect();
     keys.push(head);
+    if !keys.contains(&own) {
+        keys.push(own);
+    }
     view.want(keys.iter().copied())?;
     let mut ids = Vec::new();
     for key in keys {
@@ -44,6 +47,22 @@ fn rows_of(view: &View<'_>, account: AccountNo, source: &ObjectId) -> Rendered<V
     Ok(ids)
 }
 
+/// The automatic payout of an id.
+async fn automatic(call: &Call, stage: &mut Stage, id: &ObjectId) -> Result<PayoutRecord, ApiError> {
+    let acting = call.acting;
+    let found = painted(call.platform(), call.secrets(), stage, |view| match view.record(RecordKey::of(id))? {
+        Record::Payout(payout) if payout.owner == acting => Ok(payout.clone()),
+        _ => Err(Stop::Gone),
+    });
+    let text = call.platform().ids().text(id);
+    let payout = found.await?.ok_or_else(|| ApiError::no_such("payout", text.as_str(), "payout", Place::Parameter))?;
+    if payout.automatic.is_none() {
+        let message = "Balance transaction history can only be filtered on automatic transfers, not manual.";
+        return Err(ApiError::invalid("payout", message));
+    }
+    Ok(payout)
+}
+
 fn row<'a>(view: &View<'a>, id: &ObjectId) -> Rendered<&'a Row> {
     view.record(RecordKey::of(id))?.rows().get(usize::from(id.slot)).ok_or(Stop::Gone)
 }
@@ -56,19 +75,26 @@ pub async fn index(call: Call) -> Answered {
     let wanted = fields.text("type")?;
     let currency = currency(&fields, "currency")?;
     let source = fields.text("source")?;
-    if let Some(payout) = fields.text("payout")? {
-        call.body_id(payout, &[ObjectKind::Payout], "payout", "payout");
-        let message = "Balance transaction history can only be filtered on automatic transfers, not manual.";
-        return Err(ApiError::invalid("payout", message));
-    }
+    let payout = fields.text("payout")?.map(|text| call.body_id(text, &[ObjectKind::Payout], "payout", "payout"));
     fields.finish()?;
+    call.check_deferred()?;
+    let mut stage = Stage::default();
+    let payout = match payout {
+        None => None,
+        Some(id) => Some(automatic(&call, &mut stage, &id).await?),
+    };
     let keep = |view: &View<'_>, id: &ObjectId| {
         let row = row(view, id)?;
-        Ok(wanted.is_none_or(|wanted| kind(row.kind).0 == wanted) && currency.is_none_or(|want| want == row.currency))
+        Ok(wanted.is_none_or(|wanted| kind(row.kind).0 == wanted)
+            && currency.is_none_or(|want| want == row.currency)
+            && payout.as_ref().is_none_or(|payout| payout.owns(row)))
     };
-    let mut stage = Stage::default();
+    // The rows of an automatic payout lie between the cut before it and its own.
+    let span = payout.as_ref().and_then(|payout| Some((payout.automatic.as_ref()?.since, payout.made.seq)));
     let ids = match source {
-        None => list::walk(&call, ROWS, &page, &created, &mut stage, keep).await?,
+        None => {
+            list::walk_between(&call, ROWS, &page, &created, span.unwrap_or((0, u64::MAX)), &mut stage, keep).await?
+        }
         Some(text) => {
             let source = call
                 .platform()

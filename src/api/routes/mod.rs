@@ -15,6 +15,7 @@ use crate::primitives::id::{ObjectId, ObjectKind};
 pub mod accounts;
 pub mod application_fees;
 pub mod balance;
+pub mod balance_settings;
 pub mod balance_transactions;
 pub mod charges;
 pub mod country_specs;
@@ -31,6 +32,7 @@ pub mod refunds;
 pub mod setup_intents;
 pub mod split_rules;
 pub mod tokens;
+pub mod topups;
 pub mod transfers;
 
 /// What an operation comes to.

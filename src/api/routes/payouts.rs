@@ -27,16 +27,17 @@ pub async fn create(call: Call) -> Answered {
     let destination = fields
         .text("destination")?
         .map(|text| call.body_id(text, &[ObjectKind::BankAccount], "external account", "destination"));
-    if fields.one_of("method", &[("standard", false), ("instant", true)])? == Some(true) {
-        let message = "Instant payouts are not available yet: leave `method` out or set it to standard.";
-        return Err(ApiError::invalid("method", message).with_code("instant_payouts_unsupported"));
-    }
+    let instant = fields.one_of("method", &[("standard", false), ("instant", true)])?.unwrap_or(false);
     fields.ignore("payout_method");
     let mut texts = Texts::default();
     texts.text(&fields, "description")?;
     texts.descriptor(&fields, "statement_descriptor")?;
     texts.metadata(&fields)?;
-    let command = Command::CreatePayout { amount, currency, destination, source_type: source_type(&fields)? };
+    let source_type = source_type(&fields)?;
+    let command = match instant {
+        true => Command::CreateInstantPayout { amount, currency, destination, source_type },
+        false => Command::CreatePayout { amount, currency, destination, source_type },
+    };
     fields.finish()?;
     respond::submit(&call, command, texts.into_patch(), &expand).await
 }
@@ -64,6 +65,17 @@ pub async fn cancel(call: Call) -> Answered {
     let expand = expansion(&fields, &PAYOUT)?;
     fields.finish()?;
     respond::submit(&call, Command::CancelPayout { payout }, Default::default(), &expand).await
+}
+
+/// POST /v1/payouts/{payout}/reverse
+pub async fn reverse(call: Call) -> Answered {
+    let payout = id(&call)?.birth;
+    let fields = call.fields();
+    let expand = expansion(&fields, &PAYOUT)?;
+    let mut texts = Texts::default();
+    texts.metadata(&fields)?;
+    fields.finish()?;
+    respond::submit(&call, Command::ReversePayout { payout }, texts.into_patch(), &expand).await
 }
 
 /// GET /v1/payouts

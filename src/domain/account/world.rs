@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::domain::command::{Command, Request, TextPatch};
 use crate::domain::decide::{Context, Facts, Halt, Outcome, Refusal, Reply, decide};
+use crate::domain::due::{DueKey, Owed};
 use crate::domain::event::EventKind;
 use crate::domain::record::{
     AccountRecord, BankOutcome, BankStatus, Brand, Card, Check, ExternalAccount, Funding, Made, Recipe, Record,
@@ -61,6 +62,14 @@ impl Facts for World {
 
     fn matures(&self, _: AccountNo, _: Day) -> bool {
         false
+    }
+
+    fn is_due(&self, _: DueKey) -> bool {
+        false
+    }
+
+    fn owes(&self, _: AccountNo, _: Currency) -> Option<Owed> {
+        None
     }
 
     fn next_key_no(&self) -> u32 {
@@ -197,5 +206,6 @@ pub fn bank(currency: Currency) -> ExternalAccount {
         deleted: true,
         card: None,
         check: None,
+        instant: None,
     }
 }
