@@ -11,6 +11,7 @@ pub mod clock;
 pub mod digest;
 pub mod entry;
 pub mod idempotency;
+pub mod in_flight;
 pub mod journal;
 pub mod machine;
 pub mod plain;

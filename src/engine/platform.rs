@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use actix::Addr;
 use tokio::sync::{Semaphore, oneshot};
@@ -9,6 +10,7 @@ use tokio::sync::{Semaphore, oneshot};
 use super::digest::{Digest, Digester};
 use super::entry::{JournalEntry, decode_record};
 use super::idempotency::Use;
+use super::in_flight::InFlight;
 use super::journal::Reader;
 use super::projector::Progress;
 use super::router::{
@@ -29,6 +31,8 @@ use crate::primitives::time::Timestamp;
 
 /// How many requests may wait in front of a router before callers are told to come back.
 const ADMITTED: usize = 8_192;
+/// How long a request waits for another one under its idempotency key.
+const KEY_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What a platform's router and its callers share.
 pub struct Core {
@@ -46,6 +50,7 @@ pub struct Core {
     pub(super) progress: Progress,
     pub(super) reader: Reader,
     admission: Semaphore,
+    in_flight: InFlight,
 }
 
 impl Core {
@@ -58,7 +63,8 @@ impl Core {
     ) -> Core {
         let ids = Arc::new(IdCipher::new(secrets.ids));
         let admission = Semaphore::new(ADMITTED);
-        Core { number, ids, vault, secrets, durable, store, progress, reader, admission }
+        let in_flight = InFlight::default();
+        Core { number, ids, vault, secrets, durable, store, progress, reader, admission, in_flight }
     }
 
     /// How far the object store is.
@@ -117,7 +123,7 @@ pub enum SubmitError {
         /// The entry that used it.
         seq: u64,
     },
-    /// The key is in use by a request that still runs.
+    /// The key is in use by a request that has been running for seconds. This one did nothing.
     KeyInFlight,
     /// Too much waits already: try again in some milliseconds.
     Overloaded,
@@ -170,7 +176,8 @@ impl Platform {
         &self.core.secrets
     }
 
-    /// Decides a request and waits until its entry (or the state that it saw) is durable.
+    /// Decides a request and waits until its entry (or the state that it saw) is durable. Behind another request under
+    /// its idempotency key it waits for that one first.
     ///
     /// # Errors
     /// [`SubmitError`].
@@ -183,6 +190,10 @@ impl Platform {
     /// # Errors
     /// [`SubmitError`].
     pub async fn submit_at(&self, request: Request, at: Option<Timestamp>) -> Result<Answer, SubmitError> {
+        let _turn = match &request.idempotency {
+            Some(key) => Some(self.core.in_flight.enter(key.key, KEY_PATIENCE).await.ok_or(SubmitError::KeyInFlight)?),
+            None => None,
+        };
         let _admitted = self.core.admission.try_acquire().map_err(|_| SubmitError::Overloaded)?;
         match self.enqueue(request, at).await {
             Ok(Ok(Settled::Answer(answer))) => Ok(answer),

@@ -104,6 +104,11 @@ impl Daemon {
         self.ended()
     }
 
+    /// `kill -9`, without waiting for the end.
+    pub fn kill_now(&self) {
+        self.signal(libc::SIGKILL);
+    }
+
     /// Ctrl-C, and waits for the end.
     pub fn stop(self) -> Ended {
         self.interrupt();
@@ -111,11 +116,15 @@ impl Daemon {
     }
 
     /// Ctrl-C.
-    #[allow(unsafe_code)]
     pub fn interrupt(&self) {
+        self.signal(libc::SIGINT);
+    }
+
+    #[allow(unsafe_code)]
+    fn signal(&self, signal: libc::c_int) {
         let pid = libc::pid_t::try_from(self.child.id()).expect("a process id");
         // SAFETY: the child has not been waited for, so the number is still its own.
-        let sent = unsafe { libc::kill(pid, libc::SIGINT) };
+        let sent = unsafe { libc::kill(pid, signal) };
         assert_eq!(sent, 0, "{}", io::Error::last_os_error());
     }
 

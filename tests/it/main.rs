@@ -16,6 +16,7 @@ mod golden;
 mod intents;
 mod market;
 mod payouts;
+mod one_effect;
 mod power;
 mod properties;
 mod rates;
