@@ -467,11 +467,14 @@ impl ApiError {
         .with_code("secret_key_required")
     }
 
-    /// A restricted key without the permission that the endpoint asks for.
-    pub fn permission_missing(key: &str, permission: &str) -> ApiError {
+    /// A restricted key without the permission that the endpoint asks for; `None`: restricted keys never have it.
+    pub fn permission_missing(key: &str, account: &str, permission: Option<&str>) -> ApiError {
+        let way = match permission {
+            Some(permission) => format!("Having the '{permission}' permission would allow this request to continue."),
+            None => "Only a secret key (sk_…) allows this request to continue.".to_owned(),
+        };
         ApiError::forbidden(format!(
-            "The provided key '{}' does not have the permission '{permission}' that this endpoint needs. Add the \
-             permission to the key or use another key.",
+            "The provided key '{}' does not have the required permissions for this endpoint on account '{account}'. {way}",
             masked_key(key)
         ))
     }
@@ -564,7 +567,8 @@ impl ApiError {
 
 /// Load and failure.
 impl ApiError {
-    pub fn rate_limit(retry_after_s: u32) -> ApiError {
+    /// Too many requests in a moment. Without `Retry-After`, as on the wire: clients wait with growing pauses.
+    pub fn rate_limit(reason: &'static str) -> ApiError {
         let mut error = ApiError::new(
             429,
             ErrorType::InvalidRequestError,
@@ -572,8 +576,7 @@ impl ApiError {
             "Request rate limit exceeded. Send requests more slowly and repeat refused ones with growing pauses.",
         )
         .with_code("rate_limit");
-        error.0.retry_after_s = Some(retry_after_s);
-        error.0.rate_limited_reason = Some("global-rate");
+        error.0.rate_limited_reason = Some(reason);
         error
     }
 
@@ -688,7 +691,7 @@ fn without_card_numbers(text: String) -> String {
 }
 
 /// A key with its middle masked: enough to recognise it by, not enough to use it.
-fn masked_key(key: &str) -> String {
+pub fn masked_key(key: &str) -> String {
     let is_plain = key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     if !is_plain || key.len() > 255 {
         return "****".to_owned();
@@ -932,12 +935,12 @@ mod tests {
                 "This call cannot be made with a publishable API key. Use a secret API key (sk_…), from your server only.",
             ),
             (
-                ApiError::permission_missing("rk_test_0123456789abcd", "charge_write"),
+                ApiError::permission_missing("rk_test_0123456789abcd", "acct_1", Some("rak_charge_write")),
                 403,
                 invalid,
                 "",
                 "",
-                "The provided key 'rk_test_****abcd' does not have the permission 'charge_write' that this endpoint needs. Add the permission to the key or use another key.",
+                "The provided key 'rk_test_****abcd' does not have the required permissions for this endpoint on account 'acct_1'. Having the 'rak_charge_write' permission would allow this request to continue.",
             ),
             (
                 ApiError::account_invalid("sk_test_0123456789abcd", "acct_x"),
@@ -1012,7 +1015,7 @@ mod tests {
                 "There is currently another in-progress request using this Idempotent Key (that probably means you submitted twice, and the other request is still going through): k. Please try again later.",
             ),
             (
-                ApiError::rate_limit(1),
+                ApiError::rate_limit("global-rate"),
                 429,
                 invalid,
                 "rate_limit",
@@ -1089,7 +1092,7 @@ mod tests {
         assert_eq!(ApiError::overloaded(2).retry_after_s, Some(2));
         assert_eq!(ApiError::missing("currency").should_retry(), None);
         assert_eq!(ApiError::internal().should_retry(), None);
-        assert_eq!(ApiError::rate_limit(1).rate_limited_reason, Some("global-rate"));
+        assert_eq!(ApiError::rate_limit("global-rate").rate_limited_reason, Some("global-rate"));
         assert_eq!(ApiError::lock_timeout().rate_limited_reason, None);
     }
 

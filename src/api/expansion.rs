@@ -220,6 +220,12 @@ pub static DISPUTE: Shape = Shape {
     ],
 };
 
+/// `product`.
+pub static PRODUCT: Shape = Shape { properties: &[Property::expandable("default_price", &[&PRICE])] };
+
+/// `price`.
+pub static PRICE: Shape = Shape { properties: &[Property::expandable("product", &[&PRODUCT])] };
+
 /// `florin.adjustment`.
 pub static ADJUSTMENT: Shape =
     Shape { properties: &[Property::expandable("balance_transactions", &[&BALANCE_TRANSACTION])] };

@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::dry::{Kind, Notes};
 use super::error::ApiError;
 use super::params::{Hash, Node, Tree};
 use crate::domain::seal::METADATA_KEYS_MAX;
@@ -140,17 +141,34 @@ pub struct Fields<'a> {
 
 /// The first error that is told only when no parameter is unknown: a misspelt name explains what misses.
 #[derive(Debug, Clone, Default)]
-pub struct Deferred(Arc<Mutex<Option<ApiError>>>);
+pub struct Deferred {
+    error: Arc<Mutex<Option<ApiError>>>,
+    /// In a dry run: what was asked for.
+    dry: Option<Notes>,
+}
 
 impl Deferred {
+    /// For a dry run: notes what is asked for, and ends the run where reading ends.
+    pub fn noting(notes: Notes) -> Deferred {
+        Deferred { error: Arc::default(), dry: Some(notes) }
+    }
+
+    /// Whether the run is dry.
+    pub fn is_dry(&self) -> bool {
+        self.dry.is_some()
+    }
+
     /// Keeps an error, unless there is an earlier one.
     pub fn put(&self, error: ApiError) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     }
 
     /// The error that was kept.
     pub fn check(&self) -> Result<(), ApiError> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone().map_or(Ok(()), Err)
+        if self.is_dry() {
+            return Err(ApiError::malformed("A dry run ends here."));
+        }
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).clone().map_or(Ok(()), Err)
     }
 }
 
@@ -187,10 +205,17 @@ impl<'a> Fields<'a> {
 
     /// Where a parameter is missing, tells so at the end and goes on with a stand-in.
     pub fn or_defer<T>(&self, name: &str, value: Option<T>, stand_in: T) -> T {
+        self.note_required(name);
         value.unwrap_or_else(|| {
             self.deferred.put(ApiError::missing(self.name_of(name)));
             stand_in
         })
+    }
+
+    /// Keeps an error for the end, and goes on with a stand-in.
+    pub fn defer<T>(&self, error: ApiError, stand_in: T) -> T {
+        self.deferred.put(error);
+        stand_in
     }
 
     /// The name of a parameter of this hash as errors show it: `transfer_data[destination]`.
@@ -200,6 +225,9 @@ impl<'a> Fields<'a> {
 
     /// Refuses the first parameter, here or below, that nobody asked for, then tells what was deferred.
     pub fn finish(self) -> Result<(), ApiError> {
+        if self.deferred.is_dry() {
+            return self.deferred.check();
+        }
         let reading = self.reading();
         match first_unread(self.hash, &self.name, &reading.marks) {
             None => self.deferred.check(),
@@ -217,6 +245,7 @@ impl<'a> Fields<'a> {
 
     /// Accepts a parameter without using it, with all that is inside.
     pub fn ignore(&self, name: &'static str) {
+        self.note(name, Kind::Any);
         self.take(name, Mark::Whole);
     }
 
@@ -257,6 +286,8 @@ impl<'a> Fields<'a> {
 
     /// The parameter as it came, with all that is inside.
     pub fn raw(&self, name: &'static str) -> Option<&'a Node> {
+        self.note(name, Kind::Text);
+        self.note(name, Kind::Hash);
         self.take(name, Mark::Whole)
     }
 
@@ -278,6 +309,7 @@ impl<'a> Fields<'a> {
     }
 
     pub fn clearable_text_up_to(&self, name: &'static str, chars_max: usize) -> Result<Patch<&'a str>, ApiError> {
+        self.note(name, Kind::Text);
         let text =
             self.scalar(name, |param, node| ApiError::invalid_string(param, &node.describe(DESCRIBE_BYTES_MAX)))?;
         match text {
@@ -308,6 +340,7 @@ impl<'a> Fields<'a> {
     }
 
     pub fn clearable_integer(&self, name: &'static str) -> Result<Patch<i64>, ApiError> {
+        self.note(name, Kind::Integer);
         let text =
             self.scalar(name, |param, node| ApiError::invalid_integer(param, &node.describe(DESCRIBE_BYTES_MAX)))?;
         match text {
@@ -321,6 +354,7 @@ impl<'a> Fields<'a> {
     }
 
     pub fn boolean(&self, name: &'static str) -> Result<Option<bool>, ApiError> {
+        self.note(name, Kind::Boolean);
         let text =
             self.scalar(name, |param, node| ApiError::invalid_boolean(param, &node.describe(DESCRIBE_BYTES_MAX)))?;
         match text {
@@ -342,6 +376,8 @@ impl<'a> Fields<'a> {
     }
 
     pub fn clearable_one_of<T: Copy>(&self, name: &'static str, choices: &[(&str, T)]) -> Result<Patch<T>, ApiError> {
+        self.note(name, Kind::Choice);
+        self.note_choices(name, choices);
         let refuse = |param| ApiError::invalid_enum(param, choices.iter().map(|&(choice, _)| choice));
         match self.scalar(name, |param, _| refuse(param))? {
             None => Ok(Patch::Keep),
@@ -363,6 +399,7 @@ impl<'a> Fields<'a> {
     }
 
     pub fn clearable_hash(&self, name: &'static str) -> Result<Patch<Fields<'a>>, ApiError> {
+        self.note(name, Kind::Hash);
         match self.take(name, Mark::Opened) {
             None => Ok(Patch::Keep),
             Some(Node::Hash(hash)) => Ok(Patch::Set(self.below(hash, self.name_of(name)))),
@@ -373,6 +410,9 @@ impl<'a> Fields<'a> {
 
     /// Every entry of this hash as a hash of its own, for hashes whose names are data (capabilities, methods).
     pub fn children(&self) -> Result<Vec<(&'a str, Fields<'a>)>, ApiError> {
+        if let Some(notes) = &self.deferred.dry {
+            notes.asked(&self.name, Kind::Map);
+        }
         let mut children = Vec::with_capacity(self.hash.len());
         for position in 0..self.hash.len() {
             let (name, node) = self.hash.at(position);
@@ -391,6 +431,7 @@ impl<'a> Fields<'a> {
     }
 
     pub fn clearable_texts(&self, name: &'static str) -> Result<Patch<Vec<&'a str>>, ApiError> {
+        self.note(name, Kind::Texts);
         self.clearable_list(name, Mark::Whole)?.try_map(|items| {
             items
                 .into_iter()
@@ -408,6 +449,7 @@ impl<'a> Fields<'a> {
 
     /// A list of named choices, in order.
     pub fn all_of<T: Copy>(&self, name: &'static str, choices: &[(&str, T)]) -> Result<Option<Vec<T>>, ApiError> {
+        self.note_choices(name, choices);
         let Some(texts) = self.texts(name)? else { return Ok(None) };
         let mut chosen = Vec::with_capacity(texts.len());
         for (index, text) in texts.into_iter().enumerate() {
@@ -428,6 +470,7 @@ impl<'a> Fields<'a> {
     }
 
     pub fn clearable_hashes(&self, name: &'static str) -> Result<Patch<Vec<Fields<'a>>>, ApiError> {
+        self.note(name, Kind::Hashes);
         let items = self.clearable_list(name, Mark::Opened)?;
         // Indexes are names in the tree, with marks of their own.
         if let Some(Node::Hash(indexed)) = self.hash.get(name) {
@@ -453,6 +496,7 @@ impl<'a> Fields<'a> {
     }
 
     pub fn metadata_named(&self, name: &'static str) -> Result<Option<MetadataPatch>, ApiError> {
+        self.note(name, Kind::Metadata);
         let hash = match self.take(name, Mark::Whole) {
             None => return Ok(None),
             Some(node) if is_empty_text(node) => return Ok(Some(MetadataPatch::ClearAll)),
@@ -491,6 +535,24 @@ impl<'a> Fields<'a> {
 
     fn below(&self, hash: &'a Hash, name: String) -> Fields<'a> {
         Fields { hash, name, reading: Arc::clone(&self.reading), deferred: self.deferred.clone() }
+    }
+
+    fn note(&self, name: &str, kind: Kind) {
+        if let Some(notes) = &self.deferred.dry {
+            notes.asked(&self.name_of(name), kind);
+        }
+    }
+
+    fn note_choices<T>(&self, name: &str, choices: &[(&str, T)]) {
+        if let Some(notes) = &self.deferred.dry {
+            notes.chosen(&self.name_of(name), choices.iter().map(|(choice, _)| *choice));
+        }
+    }
+
+    fn note_required(&self, name: &str) {
+        if let Some(notes) = &self.deferred.dry {
+            notes.required(&self.name_of(name));
+        }
     }
 
     fn take(&self, name: &'static str, mark: Mark) -> Option<&'a Node> {
@@ -535,6 +597,7 @@ impl<'a> Fields<'a> {
     }
 
     fn required<T>(&self, name: &str, value: Option<T>) -> Result<T, ApiError> {
+        self.note_required(name);
         value.ok_or_else(|| ApiError::missing(self.name_of(name)))
     }
 }

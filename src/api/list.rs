@@ -55,6 +55,9 @@ impl Listed {
             Kinds::SETUP => matches!(kind, ObjectKind::SetupIntent | ObjectKind::SetupAttempt),
             Kinds::DISPUTE => kind == ObjectKind::Dispute,
             Kinds::TOPUP => kind == ObjectKind::Topup,
+            Kinds::KEY => kind == ObjectKind::ApiKey,
+            Kinds::PRODUCT => kind == ObjectKind::Product,
+            Kinds::PRICE => kind == ObjectKind::Price,
             _ => true,
         }
     }
@@ -99,6 +102,12 @@ pub const SETUPS: Listed = listed(&[Class::Setup], Kinds::SETUP, "setupintent");
 
 /// Disputes.
 pub const DISPUTES: Listed = listed(&[Class::Dispute], Kinds::DISPUTE, "dispute");
+/// Restricted keys.
+pub const KEYS: Listed = listed(&[Class::Key], Kinds::KEY, "key");
+/// Products.
+pub const PRODUCTS: Listed = listed(&[Class::Other], Kinds::PRODUCT, "product");
+/// Prices.
+pub const PRICES: Listed = listed(&[Class::Other], Kinds::PRICE, "price");
 
 /// Entries with events.
 pub const EVENTS: Listed = listed(
@@ -284,6 +293,13 @@ fn made_there(view: &View<'_>, listed: Listed, account: AccountNo, place: &Index
         Record::SplitRule(rule) if rule.made.seq == seq => return Ok(main(ObjectKind::Split)),
         Record::Adjustment(adjustment) if adjustment.made.seq == seq => return Ok(main(ObjectKind::Adjustment)),
         Record::Setup(setup) if setup.made.seq == seq => return Ok(main(ObjectKind::SetupIntent)),
+        Record::ApiKey(record) if record.made.seq == seq => return Ok(main(ObjectKind::ApiKey)),
+        Record::Product(record) if listed.bit == Kinds::PRODUCT && record.made.seq == seq && !record.deleted => {
+            return Ok(main(ObjectKind::Product));
+        }
+        Record::Price(record) if listed.bit == Kinds::PRICE && record.made.seq == seq => {
+            return Ok(main(ObjectKind::Price));
+        }
         Record::Refund(_)
         | Record::Reversal(_)
         | Record::FeeRefund(_)
@@ -297,6 +313,9 @@ fn made_there(view: &View<'_>, listed: Listed, account: AccountNo, place: &Index
         | Record::Topup(_)
         | Record::Reserve(_)
         | Record::Collection(_)
+        | Record::ApiKey(_)
+        | Record::Product(_)
+        | Record::Price(_)
         | Record::Token(_)
         | Record::Attempt(_)
         | Record::Person(_)
@@ -346,6 +365,9 @@ pub fn made(view: &View<'_>, id: &ObjectId) -> Rendered<Made> {
         Record::Topup(record) => record.made,
         Record::Reserve(record) => record.made,
         Record::Collection(record) => record.made,
+        Record::ApiKey(record) => record.made,
+        Record::Product(record) => record.made,
+        Record::Price(record) => record.made,
     })
 }
 

@@ -10,7 +10,8 @@
 //!
 //! Reading order: [`request`] (who asks for what), [`routes`] (one function per operation), [`respond`] (what became of
 //! it), [`view`] and [`render`] (records to objects), [`list`] and [`expansion`] (many objects, objects in objects),
-//! [`server`] (connections).
+//! [`server`] (connections); beside them [`operations`] (what is known of every route), with [`permissions`], [`limits`],
+//! [`dry`] and [`openapi`] that go by it.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -20,25 +21,32 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{RawPathParams, Request, State};
 use axum::http::{Method, Response};
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{delete, get, post};
+use tokio::sync::OnceCell;
 
 pub mod bank_formats;
 pub mod cards;
+pub mod dry;
 pub mod error;
 pub mod expand;
 pub mod expansion;
 pub mod fields;
 pub mod identity;
 pub mod keys;
+pub mod limits;
 pub mod list;
 pub mod metrics;
+pub mod openapi;
+pub mod operations;
 pub mod paging;
 pub mod params;
 pub mod payer;
+pub mod permissions;
 pub mod render;
 pub mod request;
 pub mod respond;
 pub mod routes;
+pub mod search;
 pub mod secrets;
 pub mod server;
 pub mod texts;
@@ -47,13 +55,16 @@ pub mod view;
 
 use error::ApiError;
 use keys::Keys;
+use limits::Limiter;
 use metrics::Metrics;
+use operations::{Operation, Route, Routes};
 use request::{Access, Call};
 use respond::{Done, answer};
 use routes::{
     Answered, accounts, application_fees, balance, balance_settings, balance_transactions, charges, country_specs,
-    customers, disputes, events, external_accounts, florin, methods, payment_intents, payouts, persons, refunds,
-    setup_intents, split_rules, tokens, topups, transfers,
+    customers, disputes, events, exchange_rates, external_accounts, florin, keys as restricted_keys, methods,
+    payment_intents, payouts, persons, prices, products, refunds, search as searches, setup_intents, split_rules,
+    tokens, topups, transfers,
 };
 
 /// Bytes of a request's body, where nothing else is configured.
@@ -70,25 +81,40 @@ pub struct ApiState {
     pub started: Instant,
     /// What is counted.
     pub metrics: Metrics,
+    /// Rate limits, where there are any.
+    pub limiter: Option<Limiter>,
 }
 
 impl ApiState {
     /// A state that serves these keys.
     pub fn new(keys: Keys) -> ApiState {
-        ApiState { keys, body_bytes_max: BODY_BYTES_MAX, started: Instant::now(), metrics: Metrics::default() }
+        let (started, metrics) = (Instant::now(), Metrics::default());
+        ApiState { keys, body_bytes_max: BODY_BYTES_MAX, started, metrics, limiter: None }
     }
 }
-
-type Routes = Router<Arc<ApiState>>;
-type Route = MethodRouter<Arc<ApiState>>;
 
 /// An operation as a handler: read the request, run it, answer.
 macro_rules! operation {
     ($method:ident, $access:expr, $run:path) => {
-        $method(|State(state): State<Arc<ApiState>>, path: RawPathParams, request: Request| {
-            handle(state, $access, path, request, $run)
-        })
+        Route::keyed(
+            method_of(stringify!($method)),
+            stringify!($run),
+            $access,
+            |call| Box::pin($run(call)),
+            $method(|State(state): State<Arc<ApiState>>, path: RawPathParams, request: Request| {
+                handle(state, $access, path, request, $run)
+            }),
+        )
     };
+}
+
+/// The method that a routing function is named after.
+fn method_of(name: &str) -> Method {
+    match name {
+        "post" => Method::POST,
+        "delete" => Method::DELETE,
+        _ => Method::GET,
+    }
 }
 
 macro_rules! reads {
@@ -136,12 +162,40 @@ where
 
 /// Everything that Florin answers.
 pub fn router(state: Arc<ApiState>) -> Router {
-    let routes = Router::new();
+    let routes = routes();
+    let own = Arc::new(Own { operations: routes.operations().into(), document: OnceCell::new() });
+    let document = move |state: State<Arc<ApiState>>, request: Request| openapi(state, Arc::clone(&own), request);
+    let router = routes.into_router().route(OPENAPI, get(document));
+    router.fallback(unrecognized).method_not_allowed_fallback(unrecognized).with_state(state)
+}
+
+/// Every operation.
+fn routes() -> Routes {
+    let routes = Routes::default();
     let routes = accounts_routes(routes);
     let routes = payment_routes(routes);
     let routes = money_routes(routes);
-    let routes = own_routes(routes);
-    routes.fallback(unrecognized).method_not_allowed_fallback(unrecognized).with_state(state)
+    let routes = catalog_routes(routes);
+    own_routes(routes)
+}
+
+/// Where the document of all of them is.
+const OPENAPI: &str = "/florin/openapi.json";
+
+fn catalog_routes(routes: Routes) -> Routes {
+    routes
+        .route("/v1/products", reads!(products::index).merge(writes!(products::create)))
+        .route(
+            "/v1/products/{id}",
+            reads!(products::retrieve).merge(writes!(products::update)).merge(deletes!(products::delete)),
+        )
+        .route("/v1/prices", reads!(prices::index).merge(writes!(prices::create)))
+        .route("/v1/prices/{price}", reads!(prices::retrieve).merge(writes!(prices::update)))
+        .route("/v1/exchange_rates", reads!(exchange_rates::index))
+        .route("/v1/exchange_rates/{rate_id}", reads!(exchange_rates::retrieve))
+        .route("/v1/charges/search", reads!(searches::charges))
+        .route("/v1/customers/search", reads!(searches::customers))
+        .route("/v1/payment_intents/search", reads!(searches::payment_intents))
 }
 
 fn accounts_routes(routes: Routes) -> Routes {
@@ -257,8 +311,11 @@ fn money_routes(routes: Routes) -> Routes {
 
 fn own_routes(routes: Routes) -> Routes {
     routes
-        .route("/florin/health", get(health))
-        .route("/metrics", get(exposition))
+        .route("/florin/health", Route::open("health", get(health)))
+        .route("/metrics", Route::open("metrics", get(exposition)))
+        .route("/florin/keys", reads!(restricted_keys::index).merge(writes!(restricted_keys::create)))
+        .route("/florin/keys/{key}", reads!(restricted_keys::retrieve))
+        .route("/florin/keys/{key}/revoke", writes!(restricted_keys::revoke))
         .route("/florin/trial_balance", reads!(florin::trial_balance))
         .route("/florin/adjustments", reads!(florin::adjustments).merge(writes!(florin::adjust)))
         .route("/florin/adjustments/{adjustment}", reads!(florin::adjustment))
@@ -297,6 +354,19 @@ async fn health(State(state): State<Arc<ApiState>>, request: Request) -> Respons
         version: env!("CARGO_PKG_VERSION"),
     };
     answer(&echo, Done::of(&health))
+}
+
+/// What the daemon says of itself, made when it is first asked for.
+struct Own {
+    operations: Vec<Operation>,
+    document: OnceCell<Vec<u8>>,
+}
+
+/// GET /florin/openapi.json: no key needed.
+async fn openapi(state: State<Arc<ApiState>>, own: Arc<Own>, request: Request) -> Response<Body> {
+    let echo = request::echo(request.method(), request.headers());
+    let document = own.document.get_or_try_init(|| openapi::document(&state.0, &own.operations));
+    answer(&echo, document.await.map(|document| Done::json(document.clone())))
 }
 
 /// GET /metrics: no key needed.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
+use axum::extract::MatchedPath;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request as HttpRequest};
 use bytes::{Bytes, BytesMut};
@@ -12,12 +13,17 @@ use smallvec::SmallVec;
 use tokio::time::{Instant, timeout_at};
 
 use super::ApiState;
+use super::dry::Notes;
 use super::error::{ApiError, Place};
 use super::fields::{Deferred, Fields};
 use super::keys::{Grant, KeyKind, Tenant};
+use super::operations::{self, Operation};
 use super::params::{Tree, parse_form, parse_json, parse_query};
+use super::permissions;
 use super::respond::Echo;
 use super::secrets::{Secrets, letters};
+use super::version::API_VERSION;
+use super::view::account_id;
 use crate::domain::command::{Command, IdempotencyKey, Request};
 use crate::domain::record::{Record, RecordKey};
 use crate::domain::seal::TextPatch;
@@ -36,6 +42,7 @@ const REQUEST_ID_LETTERS: usize = 14;
 static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 static STRIPE_ACCOUNT: HeaderName = HeaderName::from_static("stripe-account");
 static STRIPE_CONTEXT: HeaderName = HeaderName::from_static("stripe-context");
+static STRIPE_VERSION: HeaderName = HeaderName::from_static("stripe-version");
 
 /// Labels of the keyed hashes of idempotency.
 mod label {
@@ -75,9 +82,40 @@ pub struct Call {
 }
 
 impl Call {
+    /// A request that only shows which parameters its operation reads: see [`super::dry`].
+    pub fn dry(state: Arc<ApiState>, tenant: Arc<Tenant>, operation: &Operation, tree: Tree, notes: Notes) -> Call {
+        // The platform's own account is the one object that every platform has.
+        let account = tenant.platform.ids().encode(&account_id(AccountNo::PLATFORM));
+        let names = operation.path.split('/').filter(|segment| segment.starts_with('{'));
+        let path_params = names.map(|name| if name == "{account}" { account.clone() } else { String::new() }).collect();
+        Call {
+            state,
+            tenant,
+            key_kind: KeyKind::Secret,
+            method: operation.method.clone(),
+            path: operation.path.to_owned(),
+            path_params,
+            acting: AccountNo::PLATFORM,
+            tree,
+            deferred: Deferred::noting(notes),
+            idempotency: None,
+            request_id: String::new(),
+        }
+    }
+
+    /// Whether nothing is to be done: see [`Call::dry`].
+    pub fn is_dry(&self) -> bool {
+        self.deferred.is_dry()
+    }
+
     /// The platform of the key.
     pub fn platform(&self) -> &Platform {
         &self.tenant.platform
+    }
+
+    /// The platform with the secrets of its edge.
+    pub fn tenant(&self) -> &Arc<Tenant> {
+        &self.tenant
     }
 
     /// Keys of the edge.
@@ -148,20 +186,25 @@ impl Call {
     pub fn body_id(&self, text: &str, kinds: &[ObjectKind], noun: &str, param: &str) -> ObjectId {
         self.id_of(text, kinds).unwrap_or_else(|| {
             self.deferred.put(ApiError::no_such(noun, text, param, Place::Parameter));
-            let kind = kinds.first().copied().unwrap_or(ObjectKind::Account);
-            ObjectId { kind, birth: ObjectId::MAX_BIRTH, child: 0, slot: 0 }
+            nowhere(kinds.first().copied().unwrap_or(ObjectKind::Account))
         })
     }
 
     /// An id of one of these kinds, if the text is one.
     pub fn id_of(&self, text: &str, kinds: &[ObjectKind]) -> Option<ObjectId> {
-        self.edge().id_of(text, kinds)
+        let stand_in = || kinds.first().filter(|_| self.is_dry()).map(|kind| nowhere(*kind));
+        self.edge().id_of(text, kinds).or_else(stand_in)
     }
 
     /// A parameter as an account; see [`Call::body_id`].
     pub fn body_account(&self, text: &str, noun: &str, param: &str) -> AccountNo {
         AccountNo(self.body_id(text, &[ObjectKind::Account], noun, param).birth)
     }
+}
+
+/// An id that leads nowhere: a stand-in.
+pub fn nowhere(kind: ObjectKind) -> ObjectId {
+    ObjectId { kind, birth: ObjectId::MAX_BIRTH, child: 0, slot: 0 }
 }
 
 /// What turns parameters into ids and fingerprints: all that reading them needs of a platform.
@@ -224,10 +267,15 @@ pub async fn read(
 ) -> Result<Call, ApiError> {
     let (parts, body) = request.into_parts();
     let key = api_key(&parts.headers)?;
-    let Some(Grant { tenant, kind }) = state.keys.find(&key) else { return Err(ApiError::invalid_api_key(&key)) };
-    if kind == KeyKind::Publishable && access == Access::Secret {
-        return Err(ApiError::secret_key_required());
+    let Some(grant) = state.keys.find(&key) else { return Err(ApiError::invalid_api_key(&key)) };
+    // Where the route is without a name, nothing is granted beyond what a secret key may.
+    let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    may(&key, &grant, access, &parts.method, route)?;
+    let Grant { tenant, kind, .. } = grant;
+    if let Some(limiter) = &state.limiter {
+        limiter.admit(tenant.platform.number(), &parts.method, route)?;
     }
+    note_version(&parts.headers);
     let acting = acting(&tenant, &key, &parts.headers).await?;
     let query = parts.uri.query().unwrap_or_default();
     let tree = if parts.method == Method::POST {
@@ -256,6 +304,35 @@ pub async fn read(
         idempotency,
         request_id,
     })
+}
+
+/// Whether a key opens an operation.
+fn may(key: &str, grant: &Grant, access: Access, method: &Method, route: &str) -> Result<(), ApiError> {
+    if grant.revoked {
+        return Err(ApiError::expired_api_key(key));
+    }
+    match grant.kind {
+        KeyKind::Secret => Ok(()),
+        KeyKind::Publishable if access == Access::Publishable => Ok(()),
+        KeyKind::Publishable => Err(ApiError::secret_key_required()),
+        KeyKind::Restricted => match operations::permission(method, route) {
+            Some(needed) if grant.permissions.allow(needed) => Ok(()),
+            needed => {
+                let platform = &grant.tenant.platform;
+                let account = platform.ids().encode(&account_id(AccountNo::PLATFORM));
+                Err(ApiError::permission_missing(key, &account, needed.map(permissions::name).as_deref()))
+            }
+        },
+    }
+}
+
+/// Answers have one version; what clients expect otherwise is worth a line in a detailed log.
+fn note_version(headers: &HeaderMap) {
+    if let Some(wanted) = headers.get(&STRIPE_VERSION)
+        && wanted.as_bytes() != API_VERSION.as_bytes()
+    {
+        tracing::debug!(?wanted, answered = API_VERSION, "a client expects another version of the API");
+    }
 }
 
 /// The key of a Bearer or Basic header.

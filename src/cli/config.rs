@@ -9,6 +9,8 @@ use rust_decimal::prelude::ToPrimitive;
 use serde::Deserialize;
 
 use super::{Failure, ServeArgs};
+use crate::api::limits::Rates;
+use crate::api::permissions::{Level, Permissions, Resource};
 use crate::domain::tables::{FixedRate, INSTANT_PPM, Tables};
 use crate::primitives::{Country, Currency, MarketRates};
 
@@ -33,6 +35,10 @@ pub struct Config {
     pub country: Country,
     /// Its default currency.
     pub currency: Currency,
+    /// The first platform's restricted keys that are fixed.
+    pub keys: Vec<(String, Permissions)>,
+    /// Limits of requests per second, where there are any.
+    pub limits: Option<Rates>,
     /// Tables that decide.
     pub tables: Tables,
     /// The market rates that they name.
@@ -54,6 +60,7 @@ struct File {
     fx: FxFile,
     refunds: RefundsFile,
     http: HttpFile,
+    rate_limit: RateLimitFile,
     payouts: PayoutsFile,
 }
 
@@ -65,10 +72,26 @@ struct HttpFile {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+struct RateLimitFile {
+    profile: Option<String>,
+    read_per_second: Option<u32>,
+    write_per_second: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyFile {
+    key: String,
+    permissions: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 struct PlatformFile {
     country: Option<String>,
     default_currency: Option<String>,
     test_key: Option<String>,
+    keys: Vec<KeyFile>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -131,6 +154,8 @@ impl Config {
                 "platform.default_currency",
                 file.platform.default_currency.or(default.platform.default_currency),
             )?,
+            keys: file.platform.keys.iter().map(restricted).collect::<Result<_, _>>()?,
+            limits: limits(&file.rate_limit)?,
             tables: Tables {
                 rates_digest: rates.digest(),
                 instant_ppm: instant_ppm(file.payouts.instant_fee_percent.or(default.payouts.instant_fee_percent))?,
@@ -178,6 +203,52 @@ fn public_url(text: String) -> Result<String, Failure> {
         )));
     }
     Ok(text.trim_end_matches('/').to_owned())
+}
+
+/// A restricted key and what it opens.
+fn restricted(file: &KeyFile) -> Result<(String, Permissions), Failure> {
+    let mut pairs = Vec::with_capacity(file.permissions.len());
+    for (word, level) in &file.permissions {
+        let refuse = |why: String| Failure::usage(format!("platform.keys.permissions.{word} = \"{level}\": {why}"));
+        let resource = Resource::from_word(word).ok_or_else(|| {
+            let known: Vec<&str> = Resource::ALL.iter().map(|resource| resource.word()).collect();
+            refuse(format!("there are permissions for {}", known.join(", ")))
+        })?;
+        match level.as_str() {
+            "none" => {}
+            "read" => pairs.push((resource, Level::Read)),
+            "write" => pairs.push((resource, Level::Write)),
+            _ => return Err(refuse("give none, read or write".to_owned())),
+        }
+    }
+    if !file.key.starts_with("rk_test_") || file.key.len() < 16 {
+        return Err(Failure::usage(
+            "platform.keys.key: it begins with rk_test_ and has eight characters more".to_owned(),
+        ));
+    }
+    Ok((file.key.clone(), Permissions::new(pairs)))
+}
+
+/// Limits of requests per second: a profile, and figures that stand above it.
+fn limits(file: &RateLimitFile) -> Result<Option<Rates>, Failure> {
+    let (base, on) = match file.profile.as_deref() {
+        Some("public") => (Rates::PUBLIC, true),
+        None | Some("off") => {
+            (Rates { endpoints: false, ..Rates::PUBLIC }, file.read_per_second.or(file.write_per_second).is_some())
+        }
+        Some(other) => {
+            return Err(Failure::usage(format!("rate_limit.profile = \"{other}\": give off or public")));
+        }
+    };
+    let rates = Rates {
+        read: file.read_per_second.unwrap_or(base.read),
+        write: file.write_per_second.unwrap_or(base.write),
+        ..base
+    };
+    if rates.read == 0 || rates.write == 0 {
+        return Err(Failure::usage("rate_limit: a rate is at least 1 per second".to_owned()));
+    }
+    Ok(on.then_some(rates))
 }
 
 fn read(path: &Path) -> Result<File, Failure> {

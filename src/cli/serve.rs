@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 use super::config::Config;
 use super::gauges::EngineGauges;
 use super::{Failure, ServeArgs};
-use crate::api::{self, ApiState, keys::Keys};
+use crate::api::{self, ApiState, keys::Keys, limits::Limiter};
 use crate::engine::boot::{Engine, EngineOptions, Founding, Snapshots};
 use crate::engine::snapshot::Guard;
 use crate::engine::vault::Root;
@@ -70,14 +70,19 @@ async fn serve(config: Config) -> Result<(), Failure> {
     let mut keys = Keys::serving_at(&config.public_url(address));
     for (index, platform) in engine.platforms().iter().enumerate() {
         let tenant = keys.tenant(platform.clone());
+        keys.load(&tenant).await;
         if index == 0 {
             for key in [&secret, &publishable] {
                 keys.grant(key, &tenant).map_err(|error| Failure::usage(error.to_string()))?;
             }
+            for (key, permissions) in &config.keys {
+                let granted = keys.grant_with(key, &tenant, permissions.clone());
+                granted.map_err(|error| Failure::usage(error.to_string()))?;
+            }
         }
     }
     greet(address, &secret, &publishable, &config)?;
-    let state = ApiState::new(keys);
+    let state = ApiState { limiter: config.limits.map(Limiter::new), ..ApiState::new(keys) };
     state.metrics.registry().register_collector(Box::new(EngineGauges::of(&engine)));
     let state = Arc::new(state);
     let router = api::router(Arc::clone(&state)).merge(web::router(state));

@@ -5,6 +5,8 @@
 
 use minicbor::{Decode, Encode};
 
+use super::api_key::KeyLevel;
+use super::catalog::{PriceInput, ProductInput, TaxBehavior};
 use super::facts::{Facts, Finding};
 use super::record::{
     AccountKind, BusinessType, CancellationReason, CaptureMethod, Card, CardOptions, Controller, DisputeReason,
@@ -554,6 +556,47 @@ pub enum Command {
     CancelTopup {
         #[n(0)]
         topup: u64,
+    },
+    /// A restricted key, by its hash.
+    #[n(90)]
+    CreateKey {
+        #[cbor(n(0), with = "minicbor::bytes")]
+        hash: [u8; 32],
+        /// The key with its middle masked.
+        #[n(1)]
+        hint: String,
+        #[n(2)]
+        permissions: Vec<(String, KeyLevel)>,
+    },
+    #[n(91)]
+    RevokeKey {
+        #[n(0)]
+        key: u64,
+    },
+    #[n(92)]
+    CreateProduct(#[n(0)] Box<ProductInput>),
+    #[n(93)]
+    UpdateProduct {
+        #[n(0)]
+        product: u64,
+        #[n(1)]
+        input: Box<ProductInput>,
+    },
+    #[n(94)]
+    DeleteProduct {
+        #[n(0)]
+        product: u64,
+    },
+    #[n(95)]
+    CreatePrice(#[n(0)] Box<PriceInput>),
+    #[n(96)]
+    UpdatePrice {
+        #[n(0)]
+        price: ObjectId,
+        #[n(1)]
+        active: Option<bool>,
+        #[n(2)]
+        tax_behavior: Option<TaxBehavior>,
     },
 }
 

@@ -211,6 +211,9 @@ pub enum Class {
     /// Disputes and their balance transactions.
     #[n(8)]
     Dispute,
+    /// Restricted keys: read as a whole at every start, so apart from the rest.
+    #[n(12)]
+    Key,
 }
 
 /// Bits of [`IndexRow::kinds`].
@@ -239,6 +242,9 @@ impl Kinds {
     pub const TOPUP: u32 = 1 << 16;
     pub const SETUP: u32 = 1 << 17;
     pub const QUOTE: u32 = 1 << 18;
+    pub const PRODUCT: u32 = 1 << 24;
+    pub const PRICE: u32 = 1 << 25;
+    pub const KEY: u32 = 1 << 26;
 }
 
 /// What the caller is told.

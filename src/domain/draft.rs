@@ -13,9 +13,9 @@ use super::record::{AccountRecord, Made, Record, RecordKey, Row, RowConversion, 
 use super::seal::{METADATA_KEYS_MAX, Sealed, Texts};
 use crate::ledger::{AccountNo, Books, Bucket, Entry, EntryError, FeeKind, House, Leg, Posting, SourceType};
 use crate::primitives::currency::Currency;
-use crate::primitives::exchange::{Conversion, ExchangeError, Rate, RateSource, convert};
+use crate::primitives::exchange::{Conversion, ExchangeError, Rate, convert};
 use crate::primitives::id::{ObjectId, ObjectKind};
-use crate::primitives::market::{NoRate, ecb_day_in_force};
+use crate::primitives::market::NoRate;
 use crate::primitives::money::{MAX_MINOR, Money};
 use crate::primitives::time::Day;
 
@@ -208,11 +208,7 @@ impl<'a> Draft<'a> {
     /// # Errors
     /// 400 where no rate is known.
     pub fn rate(&self, from: Currency, to: Currency) -> Result<Rate, Halt> {
-        if let Some(fixed) = self.ctx.tables.fixed_rates.iter().find(|fixed| (fixed.from, fixed.to) == (from, to)) {
-            let (base, date) = (fixed.rate, self.today());
-            return Ok(Rate { from, to, base, date, source: RateSource::Fixed, stale: false });
-        }
-        self.ctx.rates.lookup(from, to, ecb_day_in_force(self.ctx.now)).map_err(|no| no_rate(&no).into())
+        self.ctx.tables.rate(self.ctx.rates, from, to, self.ctx.now).map_err(|no| no_rate(&no).into())
     }
 
     /// Converts money that comes in to `account`: the conversion fee is inside the rate. Posts the exchange, mark-up

@@ -99,4 +99,9 @@ event_kinds! {
     74 TopupFailed "topup.failed";
     75 TopupCanceled "topup.canceled";
     76 TopupReversed "topup.reversed";
+    95 ProductCreated "product.created";
+    96 ProductUpdated "product.updated";
+    97 ProductDeleted "product.deleted";
+    98 PriceCreated "price.created";
+    99 PriceUpdated "price.updated";
 }

@@ -55,9 +55,11 @@ pub fn list(change: &mut Change, seq: u64) {
         Record::Dispute(dispute) if dispute.made.seq == seq => add(dispute.owner, Kinds::DISPUTE),
         Record::SplitRule(rule) if rule.made.seq == seq => add(AccountNo::PLATFORM, Kinds::RULE),
         Record::Adjustment(adjustment) if adjustment.made.seq == seq => add(AccountNo::PLATFORM, Kinds::ADJUSTMENT),
+        Record::Product(product) if product.made.seq == seq => add(product.owner, Kinds::PRODUCT),
+        Record::Price(price) if price.made.seq == seq => add(price.owner, Kinds::PRICE),
         Record::Setup(setup) if setup.made.seq == seq => add(setup.owner, Kinds::SETUP),
         Record::Topup(topup) if topup.made.seq == seq => add(topup.owner, Kinds::TOPUP),
-        // Accounts, customers and payment methods state their own list entries.
+        // Accounts, customers, payment methods and keys state their own list entries.
         Record::Account(_)
         | Record::Customer(_)
         | Record::PaymentMethod(_)
@@ -75,7 +77,10 @@ pub fn list(change: &mut Change, seq: u64) {
         | Record::SetupAttempt(_)
         | Record::Topup(_)
         | Record::Reserve(_)
-        | Record::Collection(_) => {}
+        | Record::Collection(_)
+        | Record::ApiKey(_)
+        | Record::Product(_)
+        | Record::Price(_) => {}
     }
     let class = class_of(&change.after);
     for (account, bits) in kinds {
@@ -113,5 +118,7 @@ pub fn class_of(record: &Record) -> Class {
         Record::SplitRule(_) | Record::Adjustment(_) => Class::Other,
         Record::Setup(_) | Record::SetupAttempt(_) => Class::Setup,
         Record::Dispute(_) => Class::Dispute,
+        Record::Product(_) | Record::Price(_) => Class::Other,
+        Record::ApiKey(_) => Class::Key,
     }
 }

@@ -5,11 +5,13 @@
 //! Why: the same command on the same state at the same time gives the same outcome, on any machine, for ever.
 
 pub mod account;
+pub mod api_key;
 pub mod application_fee;
 pub mod authentication;
 pub mod automatic;
 pub mod balance_settings;
 pub mod capability;
+pub mod catalog;
 pub mod charge;
 pub mod charge_model;
 pub mod clock;
@@ -142,6 +144,17 @@ fn dispatch(facts: &dyn Facts, ctx: &Context<'_>, request: &Request) -> Result<O
         }
         &Command::DebitAccount { account, amount, currency } => {
             charge::debit(facts, ctx, request, account, amount, currency)
+        }
+        Command::CreateKey { hash, hint, permissions } => {
+            api_key::create(facts, ctx, request, *hash, hint, permissions)
+        }
+        Command::RevokeKey { key } => api_key::revoke(facts, ctx, *key),
+        Command::CreateProduct(input) => catalog::create_product(facts, ctx, request, input),
+        Command::UpdateProduct { product, input } => catalog::update_product(facts, ctx, request, *product, input),
+        Command::DeleteProduct { product } => catalog::delete_product(facts, ctx, request, *product),
+        Command::CreatePrice(input) => catalog::create_price(facts, ctx, request, input),
+        &Command::UpdatePrice { price, active, tax_behavior } => {
+            catalog::update_price(facts, ctx, request, &price, active, tax_behavior)
         }
         Command::Due(item) => match item.kind {
             DueKind::Mature { account, day } => clock::mature(facts, ctx, account, day, item.key.birth),

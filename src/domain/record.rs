@@ -9,6 +9,8 @@ use std::sync::Arc;
 use minicbor::{Decode, Encode};
 use rust_decimal::Decimal;
 
+use super::api_key::ApiKeyRecord;
+use super::catalog::{PriceRecord, ProductRecord};
 use super::due::DueKey;
 use super::facts::{Facts, Finding};
 use super::requirements::Ask;
@@ -124,6 +126,15 @@ pub enum Record {
     /// A connected account's old debt, paid by the platform.
     #[n(17)]
     Collection(#[n(0)] CollectionRecord),
+    /// A restricted API key.
+    #[n(19)]
+    ApiKey(#[n(0)] ApiKeyRecord),
+    /// A product.
+    #[n(23)]
+    Product(#[n(0)] ProductRecord),
+    /// A price.
+    #[n(24)]
+    Price(#[n(0)] PriceRecord),
 }
 
 impl Record {
@@ -147,6 +158,9 @@ impl Record {
             Record::Person(r) => r.account,
             Record::Topup(r) => r.owner,
             Record::Reserve(_) | Record::Collection(_) => AccountNo::PLATFORM,
+            Record::ApiKey(_) => AccountNo::PLATFORM,
+            Record::Product(r) => r.owner,
+            Record::Price(r) => r.owner,
         }
     }
 
@@ -171,7 +185,10 @@ impl Record {
             | Record::SplitRule(_)
             | Record::Person(_)
             | Record::Setup(_)
-            | Record::SetupAttempt(_) => &[],
+            | Record::SetupAttempt(_)
+            | Record::ApiKey(_)
+            | Record::Product(_)
+            | Record::Price(_) => &[],
         }
     }
 }

@@ -5,7 +5,9 @@ use minicbor::{Decode, Encode};
 use rust_decimal::Decimal;
 
 use crate::primitives::currency::Currency;
-use crate::primitives::market::{MarketRates, RatesDigest};
+use crate::primitives::exchange::{Rate, RateSource};
+use crate::primitives::market::{MarketRates, NoRate, RatesDigest, ecb_day_in_force};
+use crate::primitives::time::Timestamp;
 
 /// The tables in force for one platform.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
@@ -68,6 +70,19 @@ pub struct FixedRate {
     pub to: Currency,
     #[cbor(n(2), with = "crate::primitives::exchange::decimal_cbor")]
     pub rate: Decimal,
+}
+
+impl Tables {
+    /// The rate at a time: the fixed pair, else the last one of the market rates that these tables name.
+    ///
+    /// # Errors
+    /// Where no rate is known.
+    pub fn rate(&self, market: &MarketRates, from: Currency, to: Currency, at: Timestamp) -> Result<Rate, NoRate> {
+        if let Some(fixed) = self.fixed_rates.iter().find(|fixed| (fixed.from, fixed.to) == (from, to)) {
+            return Ok(Rate { from, to, base: fixed.rate, date: at.day(), source: RateSource::Fixed, stale: false });
+        }
+        market.lookup(from, to, ecb_day_in_force(at))
+    }
 }
 
 impl Default for Tables {

@@ -272,6 +272,11 @@ impl Machine {
         self.copies.insert(account, books);
     }
 
+    /// The market rates in force.
+    pub fn rates(&self) -> &Arc<MarketRates> {
+        &self.rates
+    }
+
     /// Offers market rates: tables may name them from now on, beside those in force. Their file must be durable first.
     pub fn offer_rates(&mut self, rates: Arc<MarketRates>) {
         self.offered = Some(rates);

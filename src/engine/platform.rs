@@ -14,8 +14,8 @@ use super::in_flight::InFlight;
 use super::journal::Reader;
 use super::projector::Progress;
 use super::router::{
-    AskBooks, AskRule, AskState, AskTables, AskTrialBalance, Halt, Image, Records, RouterActor, Settled, Submission,
-    Submit, Which,
+    AskBooks, AskRates, AskRule, AskState, AskTables, AskTrialBalance, Halt, Image, Records, RouterActor, Settled,
+    Submission, Submit, Which,
 };
 use super::snapshot::{PlatformState, Snapshot};
 use super::store::Store;
@@ -26,7 +26,10 @@ use crate::domain::record::{RecordKey, Shared};
 use crate::domain::seal::Vault;
 use crate::domain::tables::Tables;
 use crate::ledger::{AccountNo, Books, TrialBalance};
+use crate::primitives::currency::Currency;
+use crate::primitives::exchange::Decimal;
 use crate::primitives::id::IdCipher;
+use crate::primitives::market::MarketRates;
 use crate::primitives::time::Timestamp;
 
 /// How many requests may wait in front of a router before callers are told to come back.
@@ -131,6 +134,33 @@ pub enum SubmitError {
     Stopping,
     /// The decision panicked: nothing changed.
     Panicked,
+}
+
+/// What money is converted by at a moment.
+#[derive(Clone, Debug)]
+pub struct RatesInForce {
+    /// Fixed pairs.
+    pub tables: Tables,
+    /// The market's.
+    pub market: Arc<MarketRates>,
+    /// The platform's time.
+    pub now: Timestamp,
+}
+
+impl RatesInForce {
+    /// Major units of `to` for one of `from`, before any fee of Florin's; `None` where no rate is known.
+    pub fn from_to(&self, from: Currency, to: Currency) -> Option<Decimal> {
+        self.tables.rate(&self.market, from, to, self.now).ok().map(|rate| rate.base)
+    }
+
+    /// Every currency that something is known of, in the order of codes.
+    pub fn currencies(&self) -> Vec<Currency> {
+        let fixed = self.tables.fixed_rates.iter().flat_map(|pair| [pair.from, pair.to]);
+        let mut all: Vec<Currency> = self.market.currencies().chain([Currency::EUR]).chain(fixed).collect();
+        all.sort_unstable_by_key(|currency| currency.code());
+        all.dedup();
+        all
+    }
 }
 
 /// A place in a list index.
@@ -321,6 +351,13 @@ impl Platform {
         let seen = self.router.send(AskRule(name.to_owned())).await.ok()?;
         self.durable(seen.seq).await;
         seen.value
+    }
+
+    /// What money is converted by now, durable before this returns.
+    pub async fn rates(&self) -> Option<RatesInForce> {
+        let seen = self.router.send(AskRates).await.ok()?;
+        self.durable(seen.seq).await;
+        Some(seen.value)
     }
 
     /// The whole state between two batches; `None` when the daemon is stopping.

@@ -20,7 +20,7 @@ use super::account_actor::{AccountActor, Apply, Ask};
 use super::clock;
 use super::journal::{Append, Writer};
 use super::machine::{Decided, Fetch, Machine, Step};
-use super::platform::{Answer, Core, SubmitError};
+use super::platform::{Answer, Core, RatesInForce, SubmitError};
 use super::state::{Clock, State};
 use crate::domain::command::{Command, Request};
 use crate::domain::decide::Need;
@@ -105,6 +105,11 @@ pub struct AskTables;
 #[derive(Debug, Message)]
 #[rtype(result = "Seen<Option<u64>>")]
 pub struct AskRule(pub String);
+
+/// Asks for what money is converted by.
+#[derive(Debug, Message)]
+#[rtype(result = "Seen<RatesInForce>")]
+pub struct AskRates;
 
 /// The state of a platform between two batches.
 #[derive(Debug)]
@@ -329,6 +334,17 @@ impl Handler<AskTables> for RouterActor {
     fn handle(&mut self, _: AskTables, _: &mut Context<RouterActor>) -> Self::Result {
         let state = &self.work().machine.state;
         Seen { value: state.tables.clone(), seq: state.seq, now: state.now }
+    }
+}
+
+impl Handler<AskRates> for RouterActor {
+    type Result = Seen<RatesInForce>;
+
+    fn handle(&mut self, _: AskRates, _: &mut Context<RouterActor>) -> Self::Result {
+        let work = self.work();
+        let (now, machine) = (work.now(), &work.machine);
+        let value = RatesInForce { tables: machine.state.tables.clone(), market: Arc::clone(machine.rates()), now };
+        Seen { value, seq: machine.state.seq, now }
     }
 }
 

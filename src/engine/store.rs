@@ -827,6 +827,7 @@ fn class_byte(class: Class) -> u8 {
         Class::Other => 6,
         Class::Setup => 7,
         Class::Dispute => 8,
+        Class::Key => 12,
     }
 }
 

@@ -152,6 +152,8 @@ kinds! {
     Adjustment = 50, "adj";
     /// Capability of an account. On the wire it goes by its name; an id leads events and answers to it.
     Capability = 51, "cap";
+    /// Restricted API key (Florin's own).
+    ApiKey = 52, "key";
 }
 
 impl<C> Encode<C> for ObjectKind {

@@ -39,6 +39,8 @@ pub fn run(arguments: &[&str]) -> Output {
 pub struct Daemon {
     child: Child,
     pub address: SocketAddr,
+    /// Its publishable key.
+    pub publishable: String,
     log: JoinHandle<String>,
 }
 
@@ -86,7 +88,10 @@ impl Daemon {
         }
         let address = greeting.split("http://").nth(1).and_then(|rest| rest.split_whitespace().next());
         match address.and_then(|text| text.parse().ok()) {
-            Some(address) => Ok(Daemon { child, address, log }),
+            Some(address) => {
+                let publishable = greeting.split_whitespace().find(|word| word.starts_with("pk_test_"));
+                Ok(Daemon { child, address, publishable: publishable.unwrap_or_default().to_owned(), log })
+            }
             None => {
                 let status = child.wait().expect("it ends");
                 Err(Ended { status, log: log.join().unwrap_or_default() })
@@ -223,6 +228,11 @@ impl Reply {
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|error| panic!("{error}: {:?}", String::from_utf8_lossy(&self.body)))
+    }
+
+    /// Its JSON, where it is some.
+    pub fn json_or_null(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
     pub fn is_replay(&self) -> bool {

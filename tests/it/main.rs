@@ -5,18 +5,20 @@
 
 mod abuse;
 mod accounts;
+mod catalog;
 mod charge_models;
 mod crash;
 mod daemon;
 mod damage;
 mod disk;
 mod disputes;
+mod edge;
 mod fuzz;
 mod golden;
 mod intents;
 mod market;
-mod payouts;
 mod one_effect;
+mod payouts;
 mod power;
 mod properties;
 mod rates;

@@ -126,6 +126,14 @@ fn kind(command: &Command) -> usize {
         Command::CreateTopup(_) => 68,
         Command::UpdateTopup { .. } => 69,
         Command::CancelTopup { .. } => 70,
+        // Later than the first format's journal; their stories are in `catalog.rs` and `edge.rs`.
+        Command::CreateKey { .. } => 90,
+        Command::RevokeKey { .. } => 91,
+        Command::CreateProduct(_) => 92,
+        Command::UpdateProduct { .. } => 93,
+        Command::DeleteProduct { .. } => 94,
+        Command::CreatePrice(_) => 95,
+        Command::UpdatePrice { .. } => 96,
     }
 }
 

@@ -133,6 +133,7 @@ say "result"
 node_summary=$(sed -nE 's/^(ℹ|#) ((tests|pass|fail|cancelled|skipped) [0-9]+)$/\2/p' "$work/node.log" | paste -sd ' ' -)
 printf 'node:   %s\n' "$node_summary"
 printf 'python: %s\n' "$(tail -n 1 "$work/python.log")"
+grep -E '^(operations covered|violations of either):' "$work/python.log" || true
 [ "$node_code" -eq 0 ] && [ "$python_code" -eq 0 ] || failed=1
 stop_daemon
 exit "$failed"

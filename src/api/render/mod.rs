@@ -15,6 +15,7 @@ use crate::primitives::id::{ObjectId, ObjectKind};
 
 pub mod account;
 pub mod adjustment;
+pub mod api_key;
 pub mod application_fee;
 pub mod authentication;
 pub mod balance;
@@ -36,6 +37,8 @@ pub mod payment_intent;
 pub mod payment_method;
 pub mod payout;
 pub mod person;
+pub mod price;
+pub mod product;
 pub mod refund;
 pub mod requirements;
 pub mod reversal;
@@ -117,6 +120,9 @@ pub fn object<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered<S::O
         ObjectKind::Topup => topup::render(view, id, sink),
         ObjectKind::Split => split_rule::render(view, id, sink),
         ObjectKind::Adjustment => adjustment::render(view, id, sink),
+        ObjectKind::ApiKey => api_key::render(view, id, sink),
+        ObjectKind::Product => product::render(view, id, sink),
+        ObjectKind::Price => price::render(view, id, sink),
         ObjectKind::Dispute => dispute::render(view, id, sink),
         ObjectKind::SetupIntent => setup_intent::render(view, id, sink),
         ObjectKind::SetupAttempt => setup_intent::render_attempt(view, id, sink),
@@ -132,8 +138,6 @@ pub fn object<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered<S::O
         | ObjectKind::ValueListItem
         | ObjectKind::Review
         | ObjectKind::TestClock
-        | ObjectKind::Product
-        | ObjectKind::Price
         | ObjectKind::PaymentLink
         | ObjectKind::CheckoutSession
         | ObjectKind::CheckoutSessionLive
@@ -433,6 +437,9 @@ pub fn object_name(kind: ObjectKind) -> &'static str {
         ObjectKind::SetupIntent => "setup_intent",
         ObjectKind::SetupAttempt => "setup_attempt",
         ObjectKind::Dispute => "dispute",
+        ObjectKind::ApiKey => "florin.key",
+        ObjectKind::Product => "product",
+        ObjectKind::Price => "price",
         _ => "object",
     }
 }

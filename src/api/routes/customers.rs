@@ -158,6 +158,9 @@ pub async fn payment_methods(call: Call) -> Answered {
 pub async fn payment_method(call: Call) -> Answered {
     let customer = id(&call)?;
     let method = call.path_id(1, &[ObjectKind::PaymentMethod], "payment_method", "payment_method")?;
+    let fields = call.fields();
+    let expand = expansion(&fields, &PAYMENT_METHOD)?;
+    fields.finish()?;
     let mut stage = Stage::default();
     must_own(&call, &mut stage, &customer, "customer", "id").await?;
     let of = super::super::view::render(call.platform(), call.secrets(), &mut stage, |view| {
@@ -167,5 +170,5 @@ pub async fn payment_method(call: Call) -> Answered {
         let place = super::super::error::Place::Path;
         return Err(ApiError::no_such("payment_method", call.path_text(1), "payment_method", place));
     }
-    read(&call, method, &PAYMENT_METHOD, "payment_method", "payment_method").await
+    super::shown(&call, method, &expand, "payment_method", "payment_method").await
 }

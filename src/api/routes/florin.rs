@@ -100,13 +100,13 @@ pub async fn adjust(call: Call) -> Answered {
     platform_only(&call)?;
     let fields = call.fields();
     let expand = expansion(&fields, &ADJUSTMENT)?;
-    let repairs = fields.required_integer("repairs")?;
+    let repairs = fields.or_defer("repairs", fields.integer("repairs")?, 1);
     let repairs = u64::try_from(repairs).map_err(|_| ApiError::integer_below("repairs", 1))?;
-    let hashes = fields.hashes("postings")?.ok_or_else(|| ApiError::missing("postings"))?;
+    let hashes = fields.or_defer("postings", fields.hashes("postings")?, Vec::new());
     let postings = hashes.iter().map(|hash| posting(&call, hash)).collect::<Result<_, _>>()?;
     let mut texts = Texts::default();
     for name in ["reason", "author"] {
-        texts.set(name, fields.required_text(name)?);
+        texts.set(name, fields.or_defer(name, fields.text(name)?, ""));
     }
     fields.finish()?;
     respond::submit(&call, Command::Adjust { repairs, postings }, texts.into_patch(), &expand).await
@@ -141,6 +141,7 @@ struct Clock {
 pub async fn advance(call: Call) -> Answered {
     platform_only(&call)?;
     let fields = call.fields();
+    expansion(&fields, &PLAIN)?;
     fields.at_most_one(&["seconds", "to"])?;
     let now = call.platform().now().await;
     let to = match (fields.integer("seconds")?, fields.integer("to")?) {
@@ -151,7 +152,7 @@ pub async fn advance(call: Call) -> Answered {
             return Err(ApiError::invalid("to", message));
         }
         (None, Some(to)) => Some(Timestamp::from_seconds(to)),
-        (None, None) => return Err(ApiError::missing("seconds")),
+        (None, None) => fields.or_defer("seconds", None, Some(now)),
     };
     let to = to.ok_or_else(|| ApiError::invalid("seconds", "That is further than a clock can go."))?;
     fields.finish()?;

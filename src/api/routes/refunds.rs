@@ -4,7 +4,7 @@ use super::super::error::ApiError;
 use super::super::expansion::REFUND;
 use super::super::list::{self, REFUNDS};
 use super::super::paging::Range;
-use super::super::request::Call;
+use super::super::request::{Call, nowhere};
 use super::super::respond;
 use super::super::texts::Texts;
 use super::super::view::Stage;
@@ -41,7 +41,8 @@ pub async fn of(call: &Call, charge: Option<ObjectId>) -> Answered {
                 (None, None) => {
                     let message =
                         "One of the following params should be provided for this request: payment_intent or charge.";
-                    return Err(ApiError::invalid("charge", message).with_code("parameter_missing"));
+                    let error = ApiError::invalid("charge", message).with_code("parameter_missing");
+                    fields.defer(error, nowhere(ObjectKind::Charge))
                 }
             }
         }

@@ -76,8 +76,8 @@ pub async fn create(call: Call) -> Answered {
     platform_only(&call)?;
     let fields = call.fields();
     let expand = expansion(&fields, &PLAIN)?;
-    let name = fields.text_up_to("name", NAME_CHARS_MAX)?.ok_or_else(|| ApiError::missing("name"))?.to_owned();
-    let shares = fields.hashes("shares")?.ok_or_else(|| ApiError::missing("shares"))?;
+    let name = fields.or_defer("name", fields.text_up_to("name", NAME_CHARS_MAX)?, "").to_owned();
+    let shares = fields.or_defer("shares", fields.hashes("shares")?, Vec::new());
     let weightless = |hash: &&Fields<'_>| hash.is_given("remainder") && !hash.is_given("weight");
     let sharing = |hash: &&Fields<'_>| hash.is_given("remainder") || hash.is_given("weight");
     if shares.iter().filter(sharing).count() > 1 && shares.iter().any(|hash| weightless(&hash)) {

@@ -10,6 +10,25 @@ def pytest_configure(config):
         pytest.exit("FLORIN_URL and FLORIN_TEST_KEY must name a running daemon and its secret test key", returncode=2)
 
 
+def pytest_terminal_summary(terminalreporter):
+    """What was covered: run.sh repeats the lines that begin with "operations"."""
+    if not schemas.checked:
+        return
+    terminalreporter.section("coverage")
+    lines = []
+    for name, words in (("", "FLORIN_OPENAPI"), (schemas.OWN, schemas.OWN)):
+        count, missing = schemas.coverage(name)
+        for method, path in missing:
+            terminalreporter.line(f"never answered with success: {method} {path} of {words}")
+        if count:
+            checked = schemas.checked.get(name, 0)
+            lines.append(f"operations covered: {count} of {count + len(missing)} of {words}; answers checked: {checked}")
+    for line in lines:
+        terminalreporter.line(line)
+    found = sum(schemas.findings.values())
+    terminalreporter.line(f"violations of either: {found}")
+
+
 @pytest.fixture(scope="session")
 def client():
     """The official client; only the base address differs from production use."""

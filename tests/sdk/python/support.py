@@ -9,6 +9,8 @@ import uuid
 from typing import NamedTuple, Optional
 from urllib.parse import urlencode, urlsplit
 
+import schemas
+
 URL = os.environ.get("FLORIN_URL", "").rstrip("/")
 KEY = os.environ.get("FLORIN_TEST_KEY", "")
 
@@ -211,6 +213,12 @@ class Answer(NamedTuple):
 
 def request(method, path, body=None, *, form=None, headers=None, key=KEY) -> Answer:
     """One request on a connection of its own; a form is encoded as the SDKs do unless given as a string."""
+    answer = request_unchecked(method, path, body, form=form, headers=headers, key=key)
+    schemas.check(method, urlsplit(path).path, answer.status, answer.body)
+    return answer
+
+
+def request_unchecked(method, path, body=None, *, form=None, headers=None, key=KEY) -> Answer:
     address = urlsplit(URL)
     headers = dict(headers or {})
     if key is not None:
