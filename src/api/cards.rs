@@ -108,7 +108,7 @@ const fn us(number: &'static str, names: &'static [&'static str], recipe: Recipe
     row(number, names, Visa, Credit, "US", recipe)
 }
 
-/// Section 13 of the reference. Late refunds come with their issue: until then such cards succeed.
+/// Section 13 of the reference.
 static CARDS: &[TestCard] = &[
     us("4242424242424242", &["visa", "us"], Recipe::Succeed),
     row("4000056655665556", &["visa_debit"], Visa, Debit, "US", Recipe::Succeed),
@@ -209,8 +209,8 @@ static CARDS: &[TestCard] = &[
         "US",
         Recipe::DisputeCompliance,
     ),
-    us("4000000000007726", &["pendingRefund"], Recipe::Succeed),
-    us("4000000000005126", &["refundFail"], Recipe::Succeed),
+    us("4000000000007726", &["pendingRefund"], Recipe::RefundPending),
+    us("4000000000005126", &["refundFail"], Recipe::RefundFails),
     us("4000000000009235", &["riskLevelElevated"], Recipe::Succeed),
     TestCard { cvc: Check::Fail, ..us("4000000000000101", &["cvcCheckFail"], Recipe::Succeed) },
     us("4000000000000036", &["avsZipFail"], Recipe::Succeed),

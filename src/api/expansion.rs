@@ -354,7 +354,8 @@ fn refunds(view: &View<'_>, charge: &str) -> Rendered<Value> {
             }
             (ObjectKind::Charge, Record::Refund(refund)) if refund.charge_attempt == id.slot => {
                 let card = key.id(ObjectKind::Refund, Slot::MAIN);
-                Some(refund::render_card(view, &card, ToTree).map(|object| (refund.amount, object)))
+                let counted = if refund.counts() { refund.amount } else { 0 };
+                Some(refund::render_card(view, &card, ToTree).map(|object| (counted, object)))
             }
             _ => None,
         }

@@ -265,11 +265,12 @@ fn made_there(view: &View<'_>, listed: Listed, account: AccountNo, place: &Index
             }
             _ => {}
         },
-        Record::Refund(refund) if listed.bit == Kinds::REFUND && refund.made.seq == seq => {
-            for part in refund.reversals.iter().rev().filter(|part| part.destination == account) {
+        Record::Refund(refund) if listed.bit == Kinds::REFUND => {
+            let parts = refund.reversals.iter().rev().filter(|_| refund.moved().seq == seq);
+            for part in parts.filter(|part| part.destination == account) {
                 found.push(key.id(ObjectKind::PaymentRefund, part.transfer));
             }
-            if refund.owner == account {
+            if refund.owner == account && refund.made.seq == seq {
                 found.push(key.id(ObjectKind::Refund, Slot::MAIN));
             }
         }
@@ -352,7 +353,8 @@ pub fn made(view: &View<'_>, id: &ObjectId) -> Rendered<Made> {
         Record::Token(record) => record.made,
         Record::Flow(record) => record.made,
         Record::Attempt(record) => record.charge.made,
-        Record::Refund(record) => record.made,
+        Record::Refund(record) if id.kind == ObjectKind::Refund => record.made,
+        Record::Refund(record) => record.moved(),
         Record::Reversal(record) => record.made,
         Record::FeeRefund(record) => record.made,
         Record::Payout(record) => record.made,

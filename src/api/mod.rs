@@ -259,6 +259,8 @@ fn payment_routes(routes: Routes) -> Routes {
         .route("/v1/charges/{charge}/refunds", reads!(charges::refunds).merge(writes!(charges::refund)))
         .route("/v1/refunds", reads!(refunds::index).merge(writes!(refunds::create)))
         .route("/v1/refunds/{refund}", reads!(refunds::retrieve).merge(writes!(refunds::update)))
+        .route("/v1/refunds/{refund}/cancel", writes!(refunds::cancel))
+        .route("/v1/test_helpers/refunds/{refund}/expire", writes!(refunds::expire))
 }
 
 fn setup_routes(routes: Routes) -> Routes {

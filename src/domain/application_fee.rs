@@ -4,8 +4,8 @@ use super::command::Request;
 use super::decide::{Change, Context, Facts, Halt, Outcome, Refusal, Reply};
 use super::draft::Draft;
 use super::payment::text_key;
-use super::record::{FeeOf, FeeRefundRecord, Record, RecordKey};
-use super::refund::{flow_key, next_child, no_such, push_recent, refund_fee, tell_parts};
+use super::record::{FeeOf, FeeRefundRecord, Record, RecordKey, RowKind};
+use super::refund::{check_covered, flow_key, negative, next_child, no_such, push_recent, refund_fee, tell_parts};
 use super::seal::Texts;
 use crate::primitives::id::{ObjectId, ObjectKind};
 use crate::primitives::money::Money;
@@ -52,6 +52,9 @@ pub fn refund(
     let at = RecordKey { birth: key.birth, child };
     let mut rows = Vec::new();
     let part = refund_fee(&mut draft, &mut flow, slot, minor, &mut rows)?;
+    for row in rows.iter().filter(|row| row.kind == RowKind::ApplicationFeeRefund) {
+        check_covered(&draft, row.account, negative(Money::new(row.amount, row.currency))?, row.available_on)?;
+    }
     if let Some(fee) = flow.fee_mut(slot) {
         push_recent(&mut fee.recent_refunds, child);
     }

@@ -153,17 +153,10 @@ pub fn refund_authorization(
     let mut texts = Texts::default();
     texts.apply("", &request.texts);
     let record = RefundRecord {
-        owner: flow.owner,
-        made: draft.made(),
-        charge_attempt: attempt,
-        amount,
-        currency,
         reason: asked.reason,
-        reversals: Vec::new(),
-        fee_refunds: Vec::new(),
-        rows: Vec::new(),
         uncaptured_rest: true,
         private: draft.seal(key_no, &texts)?,
+        ..super::refund::blank(&draft, flow.owner, attempt, amount, currency)
     };
     draft.change(Change::of(at, Record::Refund(record)));
     payment::finish(draft, flow, RecordKey::head(birth), None, None, Reply::Object(id))

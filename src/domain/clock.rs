@@ -44,6 +44,9 @@ pub fn mature(facts: &dyn Facts, ctx: &Context<'_>, account: AccountNo, day: Day
         Some(after) => draft.change(Change::of(key, Record::Account(Box::new(after)))),
         None => draft.change(Change { key, after: Arc::clone(&record), before: None, index: Vec::new() }),
     }
+    for holding in books.holdings() {
+        draft.resume_refunds(account, holding.currency);
+    }
     let mut outcome = draft.finish(Reply::Done);
     outcome.matured = Some(Matured { account, day, books });
     Ok(outcome)

@@ -247,6 +247,9 @@ pub enum Command {
         reverse_transfer: bool,
         #[n(4)]
         refund_application_fee: bool,
+        /// The payer must say first where the money shall go (a test value of `instructions_email` asks for it).
+        #[n(5)]
+        asks_payer: Option<bool>,
     },
     #[n(20)]
     UpdateRefund {
@@ -597,6 +600,17 @@ pub enum Command {
         active: Option<bool>,
         #[n(2)]
         tax_behavior: Option<TaxBehavior>,
+    },
+    #[n(50)]
+    CancelRefund {
+        #[n(0)]
+        refund: ObjectId,
+    },
+    /// The payer's time to act is over (a test helper).
+    #[n(51)]
+    ExpireRefund {
+        #[n(0)]
+        refund: ObjectId,
     },
 }
 

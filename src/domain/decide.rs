@@ -43,6 +43,9 @@ pub trait Facts {
     /// What the platform holds for an account that is below zero in a currency, while it does.
     fn owes(&self, account: AccountNo, currency: Currency) -> Option<Owed>;
 
+    /// Of the refunds that wait for money of an account in a currency, the oldest: the next one to be made.
+    fn waiting_refund(&self, account: AccountNo, currency: Currency) -> Option<RecordKey>;
+
     /// The next free key of the vault.
     fn next_key_no(&self) -> u32;
 

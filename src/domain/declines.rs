@@ -61,7 +61,7 @@ pub const GENERIC: DeclineText = DeclineText {
 /// How a recipe declines; `None` for those that may succeed, and for a failure that no issuer had a part in.
 pub fn of(recipe: Recipe) -> Option<&'static DeclineText> {
     match recipe {
-        Recipe::Succeed | Recipe::BypassPending => None,
+        Recipe::Succeed | Recipe::BypassPending | Recipe::RefundPending | Recipe::RefundFails => None,
         // Whether these pay depends on more than the card: see `authentication`.
         Recipe::AuthenticateUnlessSetUp
         | Recipe::AuthenticateAlways
@@ -220,7 +220,9 @@ pub fn declines_saving(recipe: Recipe) -> bool {
         | Recipe::DisputeInquiry
         | Recipe::DisputeTwice
         | Recipe::DisputeCe3
-        | Recipe::DisputeCompliance => false,
+        | Recipe::DisputeCompliance
+        | Recipe::RefundPending
+        | Recipe::RefundFails => false,
         Recipe::GenericDecline
         | Recipe::InsufficientFunds
         | Recipe::LostCard

@@ -144,6 +144,14 @@ impl<'a> Draft<'a> {
         self.schedule(day.midnight(), kind);
     }
 
+    /// Refunds that wait for money of this account get another chance, right after this entry.
+    pub fn resume_refunds(&mut self, account: AccountNo, currency: Currency) {
+        let kind = DueKind::RefundsResume { account, currency };
+        if self.facts.waiting_refund(account, currency).is_some() && !self.due.iter().any(|item| item.kind == kind) {
+            self.schedule(self.ctx.now, kind);
+        }
+    }
+
     /// Adds a due item.
     pub fn schedule(&mut self, at: crate::primitives::time::Timestamp, kind: DueKind) -> DueKey {
         let ordinal = u16::try_from(self.due.len()).unwrap_or(u16::MAX);
@@ -288,7 +296,15 @@ impl<'a> Draft<'a> {
     /// # Errors
     /// Never for a caller's fault: postings that do not balance are a bug of ours and panic, so that nothing is
     /// written (the caller answers 500).
-    pub fn finish(self, reply: Reply) -> Outcome {
+    pub fn finish(mut self, reply: Reply) -> Outcome {
+        for at in 0..self.postings.len() {
+            let (leg, money) = (self.postings[at].leg(), self.postings[at].money());
+            if let Leg::Account { account, bucket: Bucket::Available, .. } = leg
+                && money.minor() > 0
+            {
+                self.resume_refunds(account, money.currency());
+            }
+        }
         let entry = match Entry::balanced(self.postings) {
             Ok(entry) => entry,
             Err(error @ (EntryError::Unbalanced { .. } | EntryError::Overflow)) => {
@@ -343,6 +359,10 @@ impl Facts for Draft<'_> {
 
     fn owes(&self, account: AccountNo, currency: Currency) -> Option<Owed> {
         self.facts.owes(account, currency)
+    }
+
+    fn waiting_refund(&self, account: AccountNo, currency: Currency) -> Option<RecordKey> {
+        self.facts.waiting_refund(account, currency)
     }
 
     fn next_key_no(&self) -> u32 {

@@ -120,4 +120,25 @@ pub enum DueKind {
         #[n(1)]
         currency: Currency,
     },
+    /// What becomes of a refund after its answer: it arrives, it comes back, or the payer's time to act is over.
+    #[n(7)]
+    RefundSettles(#[n(0)] RecordKey),
+    /// A refund has waited for money too long. While this item is in the queue, the refund waits.
+    #[n(8)]
+    RefundExpires {
+        #[n(0)]
+        account: AccountNo,
+        #[n(1)]
+        currency: Currency,
+        #[n(2)]
+        refund: RecordKey,
+    },
+    /// An account got money that refunds wait for.
+    #[n(9)]
+    RefundsResume {
+        #[n(0)]
+        account: AccountNo,
+        #[n(1)]
+        currency: Currency,
+    },
 }

@@ -104,4 +104,5 @@ event_kinds! {
     97 ProductDeleted "product.deleted";
     98 PriceCreated "price.created";
     99 PriceUpdated "price.updated";
+    55 RefundFailed "refund.failed";
 }

@@ -33,8 +33,10 @@ pub fn list(change: &mut Change, seq: u64) {
                 add(AccountNo::PLATFORM, Kinds::FEE);
             }
         }
-        Record::Refund(refund) if refund.made.seq == seq => {
-            add(refund.owner, Kinds::REFUND);
+        Record::Refund(refund) if refund.made.seq == seq || refund.moved().seq == seq => {
+            if refund.made.seq == seq {
+                add(refund.owner, Kinds::REFUND);
+            }
             for part in &refund.reversals {
                 add(refund.owner, Kinds::REVERSAL);
                 add(part.destination, Kinds::REFUND);

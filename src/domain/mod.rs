@@ -35,6 +35,7 @@ pub mod person;
 pub mod platform;
 pub mod record;
 pub mod refund;
+pub mod refund_life;
 pub mod requirements;
 pub mod schedule;
 pub mod seal;
@@ -81,8 +82,10 @@ fn dispatch(facts: &dyn Facts, ctx: &Context<'_>, request: &Request) -> Result<O
         }
         Command::CancelIntent { intent, reason } => payment::cancel(facts, ctx, request, *intent, *reason),
         Command::UpdateCharge { charge, customer } => payment::update_charge(facts, ctx, request, *charge, *customer),
-        &Command::CreateRefund { target, amount, reason, reverse_transfer, refund_application_fee } => {
-            let asked = refund::Asked { target, amount, reason, reverse_transfer, refund_application_fee };
+        &Command::CreateRefund { target, amount, reason, reverse_transfer, refund_application_fee, asks_payer } => {
+            let asks_payer = asks_payer.unwrap_or(false);
+            let terms = record::RefundTerms { reverse_transfer, refund_application_fee, asks_payer };
+            let asked = refund::Asked { target, amount, reason, terms };
             refund::create(facts, ctx, request, asked)
         }
         Command::UpdateRefund { refund } => refund::update(facts, ctx, request, *refund),
@@ -156,6 +159,8 @@ fn dispatch(facts: &dyn Facts, ctx: &Context<'_>, request: &Request) -> Result<O
         &Command::UpdatePrice { price, active, tax_behavior } => {
             catalog::update_price(facts, ctx, request, &price, active, tax_behavior)
         }
+        Command::CancelRefund { refund } => refund_life::cancel(facts, ctx, request, *refund),
+        Command::ExpireRefund { refund } => refund_life::expire(facts, ctx, request, *refund),
         Command::Due(item) => match item.kind {
             DueKind::Mature { account, day } => clock::mature(facts, ctx, account, day, item.key.birth),
             DueKind::PayoutArrives(payout) => payout::arrive(facts, ctx, payout),
@@ -171,6 +176,9 @@ fn dispatch(facts: &dyn Facts, ctx: &Context<'_>, request: &Request) -> Result<O
             DueKind::TopupArrives(topup) => topup::arrive(facts, ctx, topup),
             DueKind::TopupReturns(topup) => topup::give_back(facts, ctx, topup),
             DueKind::Reserve { account, currency } => cover::reserve(facts, ctx, account, currency),
+            DueKind::RefundSettles(refund) => refund_life::settle(facts, ctx, refund),
+            DueKind::RefundExpires { refund, .. } => refund_life::wait_ends(facts, ctx, refund),
+            DueKind::RefundsResume { account, currency } => refund_life::resume(facts, ctx, account, currency),
         },
         Command::ReversePayout { payout } => payout::reverse(facts, ctx, request, *payout),
         &Command::CreateInstantPayout { amount, currency, destination, source_type } => {

@@ -845,6 +845,7 @@ fn charge(
         transferred: 0,
         three_d_secure: answer.three_d_secure,
         disputes: None,
+        waiting: 0,
     });
     let charge_id = key.id(ObjectKind::Charge, attempt);
     {

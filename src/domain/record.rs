@@ -371,6 +371,9 @@ pub enum RowKind {
     /// … and what the pending balance loses.
     #[n(38)]
     AdvanceFunding,
+    /// The money of a refund that did not reach the payer.
+    #[n(20)]
+    RefundFailure,
 }
 
 /// The object that a balance transaction names as its source.
@@ -475,8 +478,8 @@ pub struct AccountRecord {
     pub paying: Option<Box<Paying>>,
 }
 
-fn is_zero(number: &u32) -> bool {
-    *number == 0
+fn is_zero<N: PartialEq + From<u8>>(number: &N) -> bool {
+    *number == N::from(0)
 }
 
 fn is_false(flag: &bool) -> bool {
@@ -1005,6 +1008,12 @@ pub enum Recipe {
     /// Succeeds, and is disputed for breach of the network's rules.
     #[n(30)]
     DisputeCompliance,
+    /// Succeeds; its refunds are pending, and succeed a little later.
+    #[n(40)]
+    RefundPending,
+    /// Succeeds; its refunds succeed, and fail a little later.
+    #[n(41)]
+    RefundFails,
 }
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -1369,7 +1378,7 @@ pub struct Charge {
     pub amount: i64,
     #[n(3)]
     pub amount_captured: i64,
-    /// Refunds that did not fail, the uncaptured rest of a partial capture among them.
+    /// Refunds that did not fail, those that wait for money and the uncaptured rest of a partial capture among them.
     #[n(4)]
     pub amount_refunded: i64,
     #[n(5)]
@@ -1400,6 +1409,9 @@ pub struct Charge {
     /// What disputes made of it; `None`: it never was disputed.
     #[n(25)]
     pub disputes: Option<Box<Disputes>>,
+    /// Of `amount_refunded`, refunds that wait for money: nothing has moved for them yet.
+    #[cbor(n(23), default, skip_if = "is_zero")]
+    pub waiting: i64,
 }
 
 impl Charge {
@@ -1559,9 +1571,86 @@ pub struct RefundRecord {
     /// It is the uncaptured rest of a partial capture.
     #[n(9)]
     pub uncaptured_rest: bool,
-    /// metadata.
+    /// metadata, instructions_email.
     #[n(10)]
     pub private: Sealed,
+    /// How far it got.
+    #[cbor(n(11), default, skip_if = "RefundStatus::is_succeeded")]
+    pub status: RefundStatus,
+    /// Why it failed or was canceled.
+    #[n(12)]
+    pub failure: Option<RefundFailure>,
+    /// While it waits for money: how it is to be made. Nothing has moved for it yet.
+    #[n(13)]
+    pub waits: Option<RefundTerms>,
+    /// When its money moved, where that was later than it was made.
+    #[n(14)]
+    pub moved_later: Option<Made>,
+}
+
+impl RefundRecord {
+    /// When its money moved, and with it what it took along.
+    pub fn moved(&self) -> Made {
+        self.moved_later.unwrap_or(self.made)
+    }
+
+    /// Whether it counts among what was refunded of its charge.
+    pub fn counts(&self) -> bool {
+        !matches!(self.status, RefundStatus::Failed | RefundStatus::Canceled)
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum RefundStatus {
+    #[default]
+    #[n(0)]
+    Succeeded,
+    /// On its way; or, see [`RefundRecord::waits`], waiting for money.
+    #[n(1)]
+    Pending,
+    /// The payer has to say where the money shall go.
+    #[n(2)]
+    RequiresAction,
+    #[n(3)]
+    Failed,
+    #[n(4)]
+    Canceled,
+}
+
+impl RefundStatus {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that the encoding asks for")]
+    fn is_succeeded(&self) -> bool {
+        *self == RefundStatus::Succeeded
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum RefundFailure {
+    #[n(0)]
+    ExpiredOrCanceledCard,
+    #[n(1)]
+    InsufficientFunds,
+    /// The caller canceled it.
+    #[n(2)]
+    MerchantRequest,
+    #[n(3)]
+    Unknown,
+}
+
+/// How a refund is to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct RefundTerms {
+    /// Takes the destinations' shares back.
+    #[n(0)]
+    pub reverse_transfer: bool,
+    /// Gives the application fees back.
+    #[n(1)]
+    pub refund_application_fee: bool,
+    /// The payer must say first where the money shall go.
+    #[n(2)]
+    pub asks_payer: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]

@@ -11,9 +11,10 @@ use super::draft::{Draft, RowSpec, out_of_range, source};
 use super::event::EventKind;
 use super::payment::text_key;
 use super::record::{
-    FeeOf, FeeRefundPart, FlowRecord, IntentStatus, Record, RecordKey, RefundReason, RefundRecord, ReversalPart, Row,
-    RowConversion, RowKind, Slot,
+    FeeOf, FeeRefundPart, FlowRecord, IntentStatus, Record, RecordKey, RefundReason, RefundRecord, RefundStatus,
+    RefundTerms, ReversalPart, Row, RowConversion, RowKind, Shared, Slot,
 };
+use super::refund_life;
 use super::seal::{Sealed, Texts};
 use super::settle::{scale, slot_of};
 use crate::ledger::{AccountNo, House, SourceType};
@@ -32,10 +33,8 @@ pub struct Asked {
     pub amount: Option<i64>,
     /// Why.
     pub reason: Option<RefundReason>,
-    /// Take the destination's share back.
-    pub reverse_transfer: bool,
-    /// Give the application fee back.
-    pub refund_application_fee: bool,
+    /// What goes with it, and how.
+    pub terms: RefundTerms,
 }
 
 /// Refunds a charge, in full or in part.
@@ -57,16 +56,12 @@ pub fn create(facts: &dyn Facts, ctx: &Context<'_>, request: &Request, asked: As
 
     let charge = flow.charge.as_mut().ok_or_else(out_of_range)?;
     charge.amount_refunded = charge.amount_refunded.checked_add(amount).ok_or_else(out_of_range)?;
-    let complete = charge.refundable() == 0;
-    let (captured, currency) = (charge.amount_captured, charge.currency);
+    let currency = charge.currency;
 
     let child = next_child(&mut flow)?;
     let at = RecordKey { birth: key.birth, child };
-    let mut rows = vec![refund_row(&mut draft, &flow, at, amount, RowKind::Refund)?];
-    let mut reversals = Vec::new();
-    let mut fee_refunds = Vec::new();
-    let portion = Portion { part: amount, whole: captured, complete };
-    if asked.reverse_transfer {
+    let mut refund = RefundRecord { reason: asked.reason, ..blank(&draft, flow.owner, attempt, amount, currency) };
+    if asked.terms.reverse_transfer {
         if flow.transfers.is_empty() {
             let message = "This charge has no transfer to reverse. Leave `reverse_transfer` out, or reverse the \
                            transfers that you made from it one by one.";
@@ -75,48 +70,78 @@ pub fn create(facts: &dyn Facts, ctx: &Context<'_>, request: &Request, asked: As
         if flow.transfers.iter().all(|t| t.amount_reversed == t.amount) {
             return Err(Refusal::new("The transfer of this charge is already fully reversed.").into());
         }
-        for slot in 0..flow.transfers.len() {
-            if let Some(part) = reverse_share(&mut draft, &mut flow, slot, at, portion, &mut rows)? {
-                reversals.push(part);
-            }
-        }
     }
-    if asked.refund_application_fee {
-        for slot in flow.fee_slots() {
-            if let Some(part) = fee_share(&mut draft, &mut flow, slot, portion, &mut rows)? {
-                fee_refunds.push(part);
-            }
-        }
-    }
+    refund_life::begin(&mut draft, &mut flow, at, &mut refund, asked.terms)?;
     push_recent(&mut flow.recent_refunds, child);
 
     draft.event(flow.owner, EventKind::RefundCreated, at.id(ObjectKind::Refund, Slot::MAIN));
     draft.event(flow.owner, EventKind::ChargeRefunded, key.id(ObjectKind::Charge, attempt));
-    tell_parts(&mut draft, flow.owner, key, at, &reversals, &fee_refunds);
+    tell_parts(&mut draft, flow.owner, key, at, &refund.reversals, &refund.fee_refunds);
     super::dispute::close_refunded(&mut draft, &mut flow, key)?;
 
     let key_no = text_key(facts, ctx, &flow)?;
     let mut texts = Texts::default();
     texts.apply("", &request.texts);
-    let private = draft.seal(key_no, &texts)?;
-    let record = RefundRecord {
-        owner: flow.owner,
-        made: draft.made(),
-        charge_attempt: attempt,
-        amount,
-        currency,
-        reason: asked.reason,
-        reversals,
-        fee_refunds,
-        rows,
-        uncaptured_rest: false,
-        private,
-    };
-    draft.change(Change::of(at, Record::Refund(record)));
+    refund.private = draft.seal(key_no, &texts)?;
+    draft.change(Change::of(at, Record::Refund(refund)));
     draft.change(Change::of(key, Record::Flow(Box::new(flow))));
     let mut outcome = draft.finish(Reply::Object(at.id(ObjectKind::Refund, Slot::MAIN)));
     outcome.text_key_no = key_no;
     Ok(outcome)
+}
+
+/// A refund that nothing has moved for.
+pub fn blank(draft: &Draft<'_>, owner: AccountNo, attempt: u16, amount: i64, currency: Currency) -> RefundRecord {
+    RefundRecord {
+        owner,
+        made: draft.made(),
+        charge_attempt: attempt,
+        amount,
+        currency,
+        reason: None,
+        reversals: Vec::new(),
+        fee_refunds: Vec::new(),
+        rows: Vec::new(),
+        uncaptured_rest: false,
+        private: Sealed::default(),
+        status: RefundStatus::Succeeded,
+        failure: None,
+        waits: None,
+        moved_later: None,
+    }
+}
+
+/// Moves a refund's money: its own row, then the reversals and fee refunds that it takes along. The charge counts the
+/// refund already; refunds that still wait count, but have taken nothing along.
+///
+/// # Errors
+/// No exchange rate, a destination without the money, or amounts out of range.
+pub fn move_money(
+    draft: &mut Draft<'_>,
+    flow: &mut FlowRecord,
+    at: RecordKey,
+    refund: &mut RefundRecord,
+    terms: RefundTerms,
+) -> Result<(), Halt> {
+    let charge = flow.charge.as_ref().ok_or_else(out_of_range)?;
+    let complete = charge.refundable() == 0 && charge.waiting == 0;
+    let portion = Portion { part: refund.amount, whole: charge.amount_captured, complete };
+    refund.rows.push(refund_row(draft, flow, at, refund.amount, RowKind::Refund)?);
+    if terms.reverse_transfer {
+        for slot in 0..flow.transfers.len() {
+            if let Some(part) = reverse_share(draft, flow, slot, at, portion, &mut refund.rows)? {
+                refund.reversals.push(part);
+            }
+        }
+    }
+    if terms.refund_application_fee {
+        for slot in flow.fee_slots() {
+            if let Some(part) = fee_share(draft, flow, slot, portion, &mut refund.rows)? {
+                refund.fee_refunds.push(part);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The uncaptured rest of a partial capture leaves by a refund of its own (section 6.3): it counts as refunded on the
@@ -136,19 +161,8 @@ pub fn uncaptured_rest(draft: &mut Draft<'_>, flow: &mut FlowRecord, key: Record
     let row = rest_row(draft, flow, at, rest)?;
     push_recent(&mut flow.recent_refunds, child);
     draft.event(flow.owner, EventKind::RefundCreated, at.id(ObjectKind::Refund, Slot::MAIN));
-    let record = RefundRecord {
-        owner: flow.owner,
-        made: draft.made(),
-        charge_attempt: attempt,
-        amount: rest,
-        currency,
-        reason: None,
-        reversals: Vec::new(),
-        fee_refunds: Vec::new(),
-        rows: vec![row],
-        uncaptured_rest: true,
-        private: Sealed::default(),
-    };
+    let blank = blank(draft, flow.owner, attempt, rest, currency);
+    let record = RefundRecord { rows: vec![row], uncaptured_rest: true, ..blank };
     draft.change(Change::of(at, Record::Refund(record)));
     Ok(())
 }
@@ -160,13 +174,7 @@ pub fn uncaptured_rest(draft: &mut Draft<'_>, flow: &mut FlowRecord, key: Record
 pub fn update(facts: &dyn Facts, ctx: &Context<'_>, request: &Request, id: ObjectId) -> Result<Outcome, Halt> {
     let mut draft = Draft::new(facts, ctx);
     let at = RecordKey::of(&id);
-    let before = facts.record(at)?;
-    let Some((before, refund)) = before.and_then(|record| match &*record {
-        Record::Refund(refund) if refund.owner == request.acting => Some((Arc::clone(&record), refund.clone())),
-        _ => None,
-    }) else {
-        return Err(no_such(ctx, "refund", &id, "id"));
-    };
+    let (before, refund) = load(facts, ctx, request.acting, &id)?;
     let key_no = flow_key(facts, ctx, id.birth)?;
     let mut texts = ctx.open(&refund.private);
     texts.apply("", &request.texts);
@@ -177,6 +185,24 @@ pub fn update(facts: &dyn Facts, ctx: &Context<'_>, request: &Request, id: Objec
     let mut outcome = draft.finish(Reply::Object(id));
     outcome.text_key_no = key_no;
     Ok(outcome)
+}
+
+/// A caller's refund, as it is and as a copy to change.
+pub fn load(
+    facts: &dyn Facts,
+    ctx: &Context<'_>,
+    acting: AccountNo,
+    id: &ObjectId,
+) -> Result<(Shared, RefundRecord), Halt> {
+    if id.kind == ObjectKind::Refund
+        && let Some(record) = facts.record(RecordKey::of(id))?
+        && let Record::Refund(refund) = &*record
+        && refund.owner == acting
+    {
+        let refund = refund.clone();
+        return Ok((Arc::clone(&record), refund));
+    }
+    Err(no_such(ctx, "refund", id, "id"))
 }
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -283,16 +309,22 @@ pub fn reverse(
     })
 }
 
-/// A destination may go below zero only where the tables allow it.
-fn check_covered(draft: &Draft<'_>, account: AccountNo, lost: Money, on: Day) -> Result<(), Halt> {
+/// Who gives something back may go below zero by it only where the tables allow it.
+pub fn check_covered(draft: &Draft<'_>, account: AccountNo, lost: Money, on: Day) -> Result<(), Halt> {
     if draft.ctx.tables.allow_negative || on > draft.today() {
         return Ok(());
     }
-    let books = draft.facts.books(account)?;
-    if books.available(lost.currency(), draft.today()) >= i128::from(lost.minor()) {
+    let have = draft.facts.books(account)?.available(lost.currency(), draft.today());
+    if have >= i128::from(lost.minor()) {
         return Ok(());
     }
-    let message = "The connected account's available balance does not cover this reversal.";
+    let (whose, what) =
+        if account.is_platform() { ("Your", "refund of the fee") } else { ("The connected account's", "reversal") };
+    let message = format!(
+        "{whose} available balance ({}) does not cover this {what} ({}).",
+        i64::try_from(have).map_or_else(|_| have.to_string(), |have| Money::new(have, lost.currency()).display_major()),
+        lost.display_major()
+    );
     Err(Refusal::new(message).code("balance_insufficient").into())
 }
 
@@ -438,7 +470,7 @@ pub fn tell_parts(
 }
 
 /// Money of a charge that is still pending goes back from the same pending day.
-fn still_pending(draft: &Draft<'_>, on: Day) -> Day {
+pub fn still_pending(draft: &Draft<'_>, on: Day) -> Day {
     on.max(draft.today())
 }
 
@@ -447,8 +479,7 @@ fn refund_row(draft: &mut Draft<'_>, flow: &FlowRecord, at: RecordKey, minor: i6
     let money = Money::new(minor, charge.currency);
     let on = still_pending(draft, charge.available_on.unwrap_or(draft.today()));
     draft.house(House::Clearing(charge.rail), money);
-    let settled_in = flow.rows.iter().find(|row| row.kind == RowKind::Charge).map(|row| row.currency);
-    let settled_in = settled_in.unwrap_or(charge.currency);
+    let settled_in = settled_in(flow).unwrap_or(charge.currency);
     let (gross, conversion) = if settled_in == charge.currency {
         (negative(money)?, None)
     } else {
@@ -466,6 +497,11 @@ fn refund_row(draft: &mut Draft<'_>, flow: &FlowRecord, at: RecordKey, minor: i6
         source_type: SourceType::Card,
         conversion,
     })
+}
+
+/// The currency of the balance that a captured charge went to.
+pub fn settled_in(flow: &FlowRecord) -> Option<Currency> {
+    flow.rows.iter().find(|row| row.kind == RowKind::Charge).map(|row| row.currency)
 }
 
 /// The uncaptured rest leaves at the rate that it came in at, so that charge and rest cancel out.
@@ -543,7 +579,10 @@ fn check(flow: &FlowRecord, asked: &Asked) -> Result<(i64, u16), Halt> {
         };
         return Err(Refusal::new(message).code("charge_not_refundable").param(param).into());
     }
-    if asked.refund_application_fee && !asked.reverse_transfer && flow.transfers.iter().any(|t| t.fee.is_some()) {
+    if asked.terms.refund_application_fee
+        && !asked.terms.reverse_transfer
+        && flow.transfers.iter().any(|t| t.fee.is_some())
+    {
         let message = "The application fee of a destination charge can be refunded only together with its transfer: \
                        give `reverse_transfer=true` too.";
         return Err(Refusal::new(message).param("refund_application_fee").into());

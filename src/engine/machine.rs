@@ -135,6 +135,10 @@ impl Facts for View<'_> {
         self.machine.state.owing.get(&(account, currency)).copied()
     }
 
+    fn waiting_refund(&self, account: AccountNo, currency: Currency) -> Option<RecordKey> {
+        self.machine.state.waiting_refund(account, currency)
+    }
+
     fn next_key_no(&self) -> u32 {
         self.machine.state.next_key_no
     }

@@ -11,6 +11,7 @@ use super::entry::EffectsRef;
 use super::idempotency::Idempotency;
 use crate::domain::command::Command;
 use crate::domain::due::{DueItem, DueKey, DueKind, Owed};
+use crate::domain::record::RecordKey;
 use crate::domain::tables::Tables;
 use crate::ledger::{AccountNo, Entry, House, HouseBooks, Leg, TrialBalance};
 use crate::primitives::currency::Currency;
@@ -53,6 +54,8 @@ pub struct State {
     pub maturing: BTreeSet<(AccountNo, Day)>,
     /// Accounts below zero that the platform holds a reserve for. Made from the queue.
     pub owing: BTreeMap<(AccountNo, Currency), Owed>,
+    /// Refunds that wait for money, in order of creation: those whose end of waiting is in the queue.
+    waiting: BTreeSet<(AccountNo, Currency, u64, RecordKey)>,
     /// Split rules by name.
     pub rules: BTreeMap<String, u64>,
     /// The house's ledger accounts.
@@ -95,6 +98,7 @@ impl State {
             due: BTreeMap::new(),
             maturing: BTreeSet::new(),
             owing: BTreeMap::new(),
+            waiting: BTreeSet::new(),
             rules: BTreeMap::new(),
             house: HouseBooks::default(),
             totals: BTreeMap::new(),
@@ -170,18 +174,37 @@ impl State {
         self.queue(item);
     }
 
-    /// Puts an item into the queue.
+    /// Puts an item into the queue, and only that: a state that was kept is made so again.
     pub fn queue(&mut self, item: DueItem) {
-        if let DueKind::Collect { account, currency, held } = item.kind {
-            self.owing.insert((account, currency), Owed { key: item.key, held });
+        match item.kind {
+            DueKind::Collect { account, currency, held } => {
+                self.owing.insert((account, currency), Owed { key: item.key, held });
+            }
+            DueKind::RefundExpires { account, currency, refund } => {
+                self.waiting.insert((account, currency, item.key.birth, refund));
+            }
+            _ => {}
         }
         self.due.insert(item.key, item.kind);
     }
 
     fn drop_due(&mut self, key: DueKey) {
-        if let Some(DueKind::Collect { account, currency, .. }) = self.due.remove(&key) {
-            self.owing.remove(&(account, currency));
+        match self.due.remove(&key) {
+            Some(DueKind::Collect { account, currency, .. }) => {
+                self.owing.remove(&(account, currency));
+            }
+            Some(DueKind::RefundExpires { account, currency, refund }) => {
+                self.waiting.remove(&(account, currency, key.birth, refund));
+            }
+            _ => {}
         }
+    }
+
+    /// The oldest refund that waits for money of an account in a currency.
+    pub fn waiting_refund(&self, account: AccountNo, currency: Currency) -> Option<RecordKey> {
+        let least = (account, currency, 0, RecordKey::PLATFORM);
+        let next = self.waiting.range(least..).next();
+        next.filter(|&&(of, in_currency, ..)| (of, in_currency) == (account, currency)).map(|&(.., refund)| refund)
     }
 
     /// The first item due at or before `until`.

@@ -453,6 +453,7 @@ fn refund_request(birth: u64, refund: &Refund) -> Request {
         reason: None,
         reverse_transfer: true,
         refund_application_fee: !refund.cart,
+        asks_payer: None,
     })
 }
 

@@ -22,6 +22,8 @@ mod payouts;
 mod power;
 mod properties;
 mod rates;
+mod refund_tables;
+mod refunds;
 mod simulation;
 mod story;
 mod tidy;

@@ -15,6 +15,7 @@ use florin::domain::record::{
     BankOutcome, BusinessType, CaptureMethod, DisputeReason, EvidenceWords, MethodRef, Recipe, RecordKey, RefundReason,
     Share, ShareTerms, Slot, TokenContent,
 };
+use florin::domain::tables::Tables;
 use florin::engine::entry::JournalEntry;
 use florin::engine::plain::{Plain, Told};
 use florin::engine::vault::{KeyVault, Root};
@@ -55,10 +56,10 @@ pub fn decide_again(plain: &mut Plain, vault: &KeyVault, payload: &[u8]) {
 }
 
 /// The number of every kind of command, and how many there are: a new kind does not compile until it is told of here.
-pub const KINDS: usize = 52;
+pub const KINDS: usize = 54;
 
 /// The same of due items.
-pub const DUE_KINDS: usize = 8;
+pub const DUE_KINDS: usize = 11;
 
 fn kind(command: &Command) -> usize {
     match command {
@@ -134,6 +135,8 @@ fn kind(command: &Command) -> usize {
         Command::DeleteProduct { .. } => 94,
         Command::CreatePrice(_) => 95,
         Command::UpdatePrice { .. } => 96,
+        Command::CancelRefund { .. } => 36,
+        Command::ExpireRefund { .. } => 37,
     }
 }
 
@@ -159,6 +162,9 @@ pub fn kinds<'a>(payloads: impl Iterator<Item = &'a [u8]>) -> (BTreeSet<usize>, 
                 DueKind::TopupArrives(_) => "top-up",
                 DueKind::TopupReturns(_) => "top-up return",
                 DueKind::Reserve { .. } => "reserve",
+                DueKind::RefundSettles(_) => "refund",
+                DueKind::RefundExpires { .. } => "refund's wait",
+                DueKind::RefundsResume { .. } => "refund's money",
             });
         }
     }
@@ -229,6 +235,7 @@ impl Story {
             story.disputes(us);
         }
         story.repair(us);
+        story.late_refunds(us);
         story.advance_days(12);
         story
     }
@@ -334,6 +341,7 @@ impl Story {
             reason: Some(RefundReason::RequestedByCustomer),
             reverse_transfer: false,
             refund_application_fee: false,
+            asks_payer: None,
         });
         // Refused, and kept under its key.
         self.ask_with(P, refund(paid, Some(99_999_999), true, true), &[], Some(3 + 4 * turn as u8));
@@ -403,6 +411,7 @@ impl Story {
                 reason: None,
                 reverse_transfer: false,
                 refund_application_fee: false,
+                asks_payer: None,
             };
             self.ask(if capture { part } else { release });
         }
@@ -416,6 +425,7 @@ impl Story {
             reason: None,
             reverse_transfer: false,
             refund_application_fee: false,
+            asks_payer: None,
         });
     }
 
@@ -482,6 +492,47 @@ impl Story {
         let claim =
             Command::OpenDispute { charge, amount: Some(1_500), reason: DisputeReason::Duplicate, inquiry: false };
         self.ask(claim);
+    }
+
+    /// Refunds that do not simply succeed.
+    fn late_refunds(&mut self, us: AccountNo) {
+        for recipe in [Recipe::RefundPending, Recipe::RefundFails] {
+            let paid = self.ask(intent(2_000, USD, |input| input.method = Some(MethodInput::Inline(card(recipe))))).seq;
+            self.ask(refund(paid, None, false, false));
+        }
+        for cancels in [true, false] {
+            let target = RecordKey::head(self.ask(intent(3_000, USD, |_| {})).seq).id(ObjectKind::Charge, 0);
+            let (amount, reason) = (None, None);
+            let (reverse_transfer, refund_application_fee, asks_payer) = (false, false, Some(true));
+            let refund = self.made(Command::CreateRefund {
+                target,
+                amount,
+                reason,
+                reverse_transfer,
+                refund_application_fee,
+                asks_payer,
+            });
+            self.ask(if cancels { Command::CancelRefund { refund } } else { Command::ExpireRefund { refund } });
+        }
+        // Nothing is left of the balance: one refund waits until money comes, one in vain.
+        let tables = self.town.plain.world.state.tables.clone();
+        self.ask(Command::PutTables(Box::new(Tables { allow_negative: false, ..tables.clone() })));
+        let at_once = |input: &mut IntentInput| {
+            input.method = Some(MethodInput::Inline(card(Recipe::BypassPending)));
+        };
+        let large = self.ask(intent(9_500_000, USD, at_once)).seq;
+        self.ask(Command::CreateTransfer {
+            amount: Some(i64::try_from(self.town.balance(P, USD).0).expect("in range") - 100),
+            currency: USD,
+            destination: us,
+            source_transaction: None,
+            source_type: SourceType::Card,
+        });
+        self.ask(refund(large, Some(5_000), false, false));
+        self.ask(refund(large, Some(9_000_000), false, false));
+        self.ask(intent(10_000, USD, at_once));
+        self.advance_days(50);
+        self.ask(Command::PutTables(Box::new(tables)));
     }
 
     fn repair(&mut self, us: AccountNo) {

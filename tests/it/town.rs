@@ -199,6 +199,7 @@ pub fn refund(birth: u64, amount: Option<i64>, reverse: bool, fee: bool) -> Comm
         reason: None,
         reverse_transfer: reverse,
         refund_application_fee: fee,
+        asks_payer: None,
     }
 }
 

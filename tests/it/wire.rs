@@ -24,7 +24,7 @@ fn payment(client: &mut Client, with: &[&[(&str, &str)]]) -> Reply {
 // Reading
 
 /// Addresses that only take a POST.
-const NOT_READ: [&str; 7] = [
+const NOT_READ: [&str; 9] = [
     "/v1/payment_methods/{payment_method}/attach",
     "/v1/payment_methods/{payment_method}/detach",
     "/v1/tokens",
@@ -32,6 +32,8 @@ const NOT_READ: [&str; 7] = [
     "/v1/payment_intents/{intent}/capture",
     "/v1/payment_intents/{intent}/cancel",
     "/v1/payouts/{payout}/cancel",
+    "/v1/refunds/{refund}/cancel",
+    "/v1/test_helpers/refunds/{refund}/expire",
 ];
 
 /// Every address of the router that can be read.

@@ -67,6 +67,7 @@ pub fn kind(kind: RowKind) -> (&'static str, &'static str) {
         RowKind::Fee => ("stripe_fee", "fee"),
         RowKind::Advance => ("advance", "advance"),
         RowKind::AdvanceFunding => ("advance_funding", "advance_funding"),
+        RowKind::RefundFailure => ("refund_failure", "refund_failure"),
     }
 }
 
@@ -108,12 +109,13 @@ fn shown_as_number(rate: Decimal) -> Option<f64> {
 fn description<'a>(view: &View<'a>, row: &Row) -> Rendered<Option<std::borrow::Cow<'a, str>>> {
     let fixed = match row.kind {
         RowKind::Charge => return Ok(charge_description(view, row)?.map(std::borrow::Cow::Owned)),
-        RowKind::Refund | RowKind::PartialCaptureReversal => {
+        RowKind::Refund | RowKind::PartialCaptureReversal | RowKind::RefundFailure => {
+            let what = if row.kind == RowKind::RefundFailure { "REFUND FAILURE" } else { "REFUND FOR CHARGE" };
             let of = charge_description(view, row)?;
-            return Ok(Some(std::borrow::Cow::Owned(match of {
-                Some(text) => format!("REFUND FOR CHARGE ({text})"),
-                None => "REFUND FOR CHARGE".to_owned(),
-            })));
+            return Ok(Some(match of {
+                Some(text) => std::borrow::Cow::Owned(format!("{what} ({text})")),
+                None => std::borrow::Cow::Borrowed(what),
+            }));
         }
         RowKind::Adjustment => {
             let record = view.record(row.source.key)?;

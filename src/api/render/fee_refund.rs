@@ -45,7 +45,7 @@ fn find<'a>(view: &View<'a>, id: &ObjectId) -> Rendered<Found<'a>> {
     match view.record(RecordKey::of(id))? {
         Record::Refund(refund) => {
             let part = refund.fee_refunds.iter().find(|part| part.transfer == id.slot).ok_or(Stop::Gone)?;
-            Ok(Found { made: refund.made, part, rows: &refund.rows, private: &refund.private, prefix: inside })
+            Ok(Found { made: refund.moved(), part, rows: &refund.rows, private: &refund.private, prefix: inside })
         }
         Record::Reversal(reversal) => {
             let part = reversal.fee_refund.as_ref().filter(|part| part.transfer == id.slot).ok_or(Stop::Gone)?;

@@ -119,6 +119,7 @@ fn flow() -> FlowRecord {
             transferred: 10_000,
             three_d_secure: None,
             disputes: None,
+            waiting: 0,
         }),
         transfers: vec![Transfer {
             made: made(),

@@ -64,7 +64,7 @@ pub fn find<'a>(view: &View<'a>, id: &ObjectId) -> Rendered<Found<'a>> {
         Record::Refund(refund) => {
             let part = refund.reversals.iter().find(|part| part.transfer == id.slot).ok_or(Stop::Gone)?;
             Ok(Found {
-                made: refund.made,
+                made: refund.moved(),
                 part,
                 rows: &refund.rows,
                 private: &refund.private,

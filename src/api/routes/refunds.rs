@@ -2,6 +2,7 @@
 
 use super::super::error::ApiError;
 use super::super::expansion::REFUND;
+use super::super::fields::Fields;
 use super::super::list::{self, REFUNDS};
 use super::super::paging::Range;
 use super::super::request::{Call, nowhere};
@@ -21,6 +22,29 @@ const REASONS: [(&str, RefundReason); 3] = [
     ("requested_by_customer", RefundReason::RequestedByCustomer),
 ];
 
+/// Florin's own test value: a payer who has to say first where the money shall go. Cards need no such thing, but the
+/// operations that hang on it can be tried.
+fn asks_payer(email: &str) -> bool {
+    email.split('@').next().is_some_and(|name| name.contains("requires_action"))
+}
+
+/// Refunds of a customer's cash balance: there are none.
+fn no_cash_balance(fields: &Fields<'_>) -> Result<(), ApiError> {
+    if fields.one_of("origin", &[("customer_balance", ())])?.is_some() {
+        let message = "Florin keeps no cash balances of customers: refund a charge, by `charge` or `payment_intent`.";
+        return Err(ApiError::invalid("origin", message));
+    }
+    for name in ["currency", "customer"] {
+        if fields.text(name)?.is_some() {
+            let message = format!(
+                "`{name}` goes with `origin=customer_balance` only. The refund of a charge has the charge's: leave it out."
+            );
+            return Err(ApiError::invalid(name, message));
+        }
+    }
+    Ok(())
+}
+
 fn id(call: &Call) -> Result<ObjectId, ApiError> {
     call.path_id(0, &[ObjectKind::Refund, ObjectKind::PaymentRefund], "refund", "refund")
 }
@@ -29,6 +53,7 @@ fn id(call: &Call) -> Result<ObjectId, ApiError> {
 pub async fn of(call: &Call, charge: Option<ObjectId>) -> Answered {
     let fields = call.fields();
     let expand = expansion(&fields, &REFUND)?;
+    no_cash_balance(&fields)?;
     let target = match charge {
         Some(charge) => charge,
         None => {
@@ -49,13 +74,15 @@ pub async fn of(call: &Call, charge: Option<ObjectId>) -> Answered {
     };
     let mut texts = Texts::default();
     texts.metadata(&fields)?;
-    fields.ignore("instructions_email");
+    texts.email(&fields, "instructions_email")?;
+    let asks_payer = fields.text("instructions_email")?.is_some_and(asks_payer);
     let command = Command::CreateRefund {
         target,
         amount: amount(&fields, "amount")?,
         reason: fields.one_of("reason", &REASONS)?,
         reverse_transfer: fields.boolean("reverse_transfer")?.unwrap_or(false),
         refund_application_fee: fields.boolean("refund_application_fee")?.unwrap_or(false),
+        asks_payer: asks_payer.then_some(true),
     };
     fields.finish()?;
     respond::submit(call, command, texts.into_patch(), &expand).await
@@ -80,6 +107,25 @@ pub async fn update(call: Call) -> Answered {
     texts.metadata(&fields)?;
     fields.finish()?;
     respond::submit(&call, Command::UpdateRefund { refund }, texts.into_patch(), &expand).await
+}
+
+async fn end(call: Call, command: Command) -> Answered {
+    let fields = call.fields();
+    let expand = expansion(&fields, &REFUND)?;
+    fields.finish()?;
+    respond::submit(&call, command, Texts::default().into_patch(), &expand).await
+}
+
+/// POST /v1/refunds/{refund}/cancel
+pub async fn cancel(call: Call) -> Answered {
+    let refund = id(&call)?;
+    end(call, Command::CancelRefund { refund }).await
+}
+
+/// POST /v1/test_helpers/refunds/{refund}/expire
+pub async fn expire(call: Call) -> Answered {
+    let refund = id(&call)?;
+    end(call, Command::ExpireRefund { refund }).await
 }
 
 /// The refunds of a charge, newest first.

@@ -72,6 +72,10 @@ impl Facts for World {
         None
     }
 
+    fn waiting_refund(&self, _: AccountNo, _: Currency) -> Option<RecordKey> {
+        None
+    }
+
     fn next_key_no(&self) -> u32 {
         self.next_key_no
     }
