@@ -27,7 +27,7 @@ use super::view::account_id;
 use crate::domain::command::{Command, IdempotencyKey, Request};
 use crate::domain::record::{Record, RecordKey};
 use crate::domain::seal::TextPatch;
-use crate::engine::platform::Platform;
+use crate::engine::platform::{Answer, Platform};
 use crate::ledger::AccountNo;
 use crate::primitives::id::{IdCipher, ObjectId, ObjectKind};
 
@@ -77,6 +77,8 @@ pub struct Call {
     /// Parameters of body or query.
     pub tree: Tree,
     deferred: Deferred,
+    /// What was right once and time has made wrong: told only where no earlier answer is kept under the key.
+    pub timely: Deferred,
     idempotency: Option<IdempotencyKey>,
     request_id: String,
 }
@@ -98,6 +100,7 @@ impl Call {
             acting: AccountNo::PLATFORM,
             tree,
             deferred: Deferred::noting(notes),
+            timely: Deferred::default(),
             idempotency: None,
             request_id: String::new(),
         }
@@ -160,6 +163,11 @@ impl Call {
     /// `req_…`, as the answer's `Request-Id`.
     pub fn request_id(&self) -> &str {
         &self.request_id
+    }
+
+    /// What this request came to when it was first sent under its idempotency key.
+    pub async fn earlier(&self) -> Option<Answer> {
+        self.platform().earlier(self.idempotency.as_ref()?).await
     }
 
     /// The idempotency key as given.
@@ -301,6 +309,7 @@ pub async fn read(
         acting,
         tree,
         deferred: Deferred::default(),
+        timely: Deferred::default(),
         idempotency,
         request_id,
     })

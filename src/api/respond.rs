@@ -142,12 +142,23 @@ fn failed(error: &ApiError) -> Done {
 /// # Errors
 /// What was refused.
 pub async fn submit(call: &Call, command: Command, texts: TextPatch, expand: &Expand) -> Result<Done, ApiError> {
-    call.check_deferred()?;
-    let answer = match call.platform().submit(call.request(command, texts)).await {
-        Ok(answer) => answer,
-        Err(error) => return Err(not_submitted(call, error).await),
-    };
+    let answer = decided(call, command, texts).await?;
     of_answer(call, answer, expand).await
+}
+
+/// Submits a command.
+///
+/// # Errors
+/// What was refused.
+pub async fn decided(call: &Call, command: Command, texts: TextPatch) -> Result<Answer, ApiError> {
+    call.check_deferred()?;
+    if let Err(error) = call.timely.check() {
+        return call.earlier().await.ok_or(error);
+    }
+    match call.platform().submit(call.request(command, texts)).await {
+        Ok(answer) => Ok(answer),
+        Err(error) => Err(not_submitted(call, error).await),
+    }
 }
 
 /// The same for answers that the reply's object alone does not make: `paint` draws them from the entry's images.
@@ -160,15 +171,11 @@ pub async fn submit_painted(
     texts: TextPatch,
     paint: impl Fn(&View<'_>) -> Rendered<Vec<u8>>,
 ) -> Result<Done, ApiError> {
-    call.check_deferred()?;
-    let answer = match call.platform().submit(call.request(command, texts)).await {
-        Ok(answer) => answer,
-        Err(error) => return Err(not_submitted(call, error).await),
-    };
+    let answer = decided(call, command, texts).await?;
     if !matches!(answer.reply, Reply::Object(_) | Reply::Done) {
         return of_answer(call, answer, &Expand::default()).await;
     }
-    let mut stage = Stage::of(answer.images, answer.now);
+    let mut stage = Stage::after(answer.seq, answer.now, answer.images);
     let body = painted(call.platform(), call.secrets(), &mut stage, paint).await?.ok_or_else(ApiError::internal)?;
     Ok(Done { should_retry: Some(false), replay_of: answer.replay_of, ..Done::json(body) })
 }
@@ -192,10 +199,13 @@ async fn not_submitted(call: &Call, error: SubmitError) -> ApiError {
     }
 }
 
-/// Answers from the entry that a command made.
-async fn of_answer(call: &Call, answer: Answer, expand: &Expand) -> Result<Done, ApiError> {
-    let Answer { reply, now, images, replay_of, .. } = answer;
-    let mut stage = Stage::of(images, now);
+/// Answers from the entry that a command made: a function of the journal up to there, now and in every replay.
+///
+/// # Errors
+/// What was refused.
+pub async fn of_answer(call: &Call, answer: Answer, expand: &Expand) -> Result<Done, ApiError> {
+    let Answer { reply, seq, now, images, replay_of } = answer;
+    let mut stage = Stage::after(seq, now, images);
     let mut done = match reply {
         Reply::Object(id) => {
             let body = body(call, &mut stage, &id, expand).await?.ok_or_else(ApiError::internal)?;

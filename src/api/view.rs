@@ -2,7 +2,8 @@
 //!
 //! A [`View`] holds the records at hand. Rendering is synchronous and pure: where a record is not at hand it notes the
 //! key and stops; the driver ([`render`]) fetches what was noted and renders again. An answer to a command renders from
-//! the command's own after-images and usually needs nothing else.
+//! the command's own after-images and usually needs nothing else; what it does need is fetched as the command's entry
+//! left it, so that the same request under its idempotency key gets the same bytes later.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -24,18 +25,21 @@ const ROUNDS_MAX: u32 = 64;
 pub struct Stage {
     records: BTreeMap<RecordKey, Option<Shared>>,
     now: Option<Timestamp>,
+    /// The entry after which everything is seen; `None`: as it is now.
+    seq: Option<u64>,
 }
 
 impl Stage {
-    /// Records that a command changed, at the time of its entry.
-    pub fn of(images: Vec<(RecordKey, Shared)>, now: Timestamp) -> Stage {
+    /// What there was right after an entry, at its time, with the records that it changed at hand. So what is rendered
+    /// is a function of the journal up to there: the same whenever it is asked for.
+    pub fn after(seq: u64, now: Timestamp, images: Vec<(RecordKey, Shared)>) -> Stage {
         let records = images.into_iter().map(|(key, record)| (key, Some(record))).collect();
-        Stage { records, now: Some(now) }
+        Stage { records, now: Some(now), seq: Some(seq) }
     }
 
     /// Nothing but the time.
     pub fn at(now: Timestamp) -> Stage {
-        Stage { records: BTreeMap::new(), now: Some(now) }
+        Stage { now: Some(now), ..Stage::default() }
     }
 
     /// Puts a record on the stage.
@@ -64,7 +68,10 @@ impl Stage {
             self.now = Some(platform.now().await);
         }
         if !missing.keys.is_empty() {
-            let records = platform.records(&missing.keys).await;
+            let records = match self.seq {
+                Some(seq) => platform.records_at(&missing.keys, seq).await,
+                None => platform.records(&missing.keys).await,
+            };
             for (key, record) in missing.keys.iter().zip(records) {
                 self.records.insert(*key, record);
             }

@@ -4,15 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use serde::Serialize;
 
 use super::Failure;
 use crate::domain::command::Command;
+use crate::domain::command::Request;
+use crate::domain::seal::{Nonce, Sealed, Vault};
 use crate::engine::digest::Digest;
 use crate::engine::entry::{DECISION_VERSION, JournalEntry};
 use crate::engine::journal::{Check, FileStorage, Frame, ReadFrom, Reader, Storage, chain_hash};
+use crate::engine::machine::Proposal;
 use crate::engine::plain::{Plain, Told};
 use crate::engine::rates::RatesFolder;
 use crate::engine::read_ahead::read_ahead;
@@ -78,6 +82,8 @@ pub struct PlatformReport {
     decided_again: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     checked_by_law: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    texts_erased: Option<u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -115,6 +121,7 @@ fn platform_report(platform: u32, entries: u64, digest: Digest, balance: &TrialB
         balanced: balance.is_zero(),
         decided_again: None,
         checked_by_law: None,
+        texts_erased: None,
     }
 }
 
@@ -170,8 +177,9 @@ pub fn verify(path: &Path, json: bool) -> Result<(), Failure> {
         let frame = frame?;
         if let std::collections::btree_map::Entry::Vacant(vacant) = platforms.entry(frame.platform) {
             let (ids, vault) = folder.secrets(frame.platform)?;
-            let plain = Plain::new(ids, Arc::new(vault.clone()), false);
-            vacant.insert(Verified { plain, vault, decided_again: 0, by_law: 0 });
+            let vault = Arc::new(Noting { vault, erased: AtomicBool::new(false) });
+            let plain = Plain::new(ids, Arc::clone(&vault) as Arc<_>, false);
+            vacant.insert(Verified { plain, vault, decided_again: 0, by_law: 0, erased: 0 });
         }
         let Some(platform) = platforms.get_mut(&frame.platform) else { continue };
         platform.check(&frame, &mut rates)?;
@@ -188,16 +196,45 @@ pub fn verify(path: &Path, json: bool) -> Result<(), Failure> {
         let mut report = platform_report(number, world.state.seq, world.digest(), &world.trial_balance());
         report.decided_again = Some(verified.decided_again);
         report.checked_by_law = Some(verified.by_law);
+        report.texts_erased = Some(verified.erased);
         reports.push(report);
     }
     finish(reports, entries, started, json)
 }
 
+/// A vault that notes whether somebody asked for a key that was erased.
+struct Noting {
+    vault: KeyVault,
+    erased: AtomicBool,
+}
+
+impl Noting {
+    fn note(&self, key_no: u32) {
+        if self.vault.is_erased(key_no) {
+            self.erased.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Vault for Noting {
+    fn seal(&self, key_no: u32, nonce: Nonce, plain: &[u8]) -> Vec<u8> {
+        self.note(key_no);
+        self.vault.seal(key_no, nonce, plain)
+    }
+
+    fn open(&self, sealed: &Sealed) -> Option<Vec<u8>> {
+        self.note(sealed.key_no);
+        self.vault.open(sealed)
+    }
+}
+
 struct Verified {
     plain: Plain,
-    vault: KeyVault,
+    vault: Arc<Noting>,
     decided_again: u64,
     by_law: u64,
+    /// Of those decided again, how many had texts that nobody can read any more.
+    erased: u64,
 }
 
 impl Verified {
@@ -205,31 +242,59 @@ impl Verified {
         let off = |what: String| Failure::damaged(format!("platform {} entry {}: {what}", frame.platform, frame.seq));
         // Decoding proves that the postings sum to zero per currency: no other entry can be built.
         let entry = JournalEntry::from_bytes(&frame.payload).map_err(|error| off(error.to_string()))?;
-        if entry.version != DECISION_VERSION {
-            self.by_law += 1;
-            self.plain.world.read(&frame.payload).map_err(|error| off(error.to_string()))?;
-            return Ok(());
-        }
+        let follow = |plain: &mut Plain| plain.follow(&frame.payload).map_err(|error| off(error.to_string()));
         if let Command::PutTables(tables) = &entry.command {
             self.plain.machine.offer_rates(rates.load(tables.rates_digest).map_err(|error| off(error.to_string()))?);
         }
-        match self.plain.decide(&entry.request(&self.vault), entry.now) {
-            Told::Decided(decided) if decided.bytes == frame.payload => {
-                self.decided_again += 1;
-                // An advance that has fired everything ends; the next entry carries its time.
-                self.plain.machine.state.settle_clock();
-                Ok(())
+        if entry.version != DECISION_VERSION {
+            follow(&mut self.plain)?;
+            self.by_law += 1;
+        } else {
+            self.vault.erased.store(false, Ordering::Relaxed);
+            let request = entry.request(&*self.vault);
+            match self.plain.propose(&request, entry.now) {
+                Ok(proposal) if proposal.bytes == frame.payload => {
+                    self.plain.accept(&request, proposal);
+                }
+                decided
+                    if self.vault.erased.load(Ordering::Relaxed) && self.does_the_same(request, &entry, &decided) =>
+                {
+                    follow(&mut self.plain)?;
+                    self.erased += 1;
+                }
+                decided => return Err(off(different(decided, frame))),
             }
-            Told::Decided(decided) => Err(off(format!(
-                "deciding it again gives another entry (hash {} instead of {}): the journal was not written by these rules",
-                short(&decided.bytes),
-                short(&frame.payload)
-            ))),
-            Told::Refused(refusal) => Err(off(format!("deciding it again refuses: {}", refusal.message))),
-            Told::Replay(seq) => Err(off(format!("deciding it again finds its idempotency key used by entry {seq}"))),
-            Told::KeyReused(_) => Err(off("deciding it again finds its idempotency key used".to_owned())),
-            Told::Panicked => Err(off("deciding it again panics".to_owned())),
+            self.decided_again += 1;
         }
+        // An advance that has fired everything ends; the next entry carries its time.
+        self.plain.machine.state.settle_clock();
+        Ok(())
+    }
+
+    /// Texts that were erased cannot be sealed again; everything else must come out as it did. Nobody knows whether
+    /// there were any beside the idempotency key, and a request without texts may change nothing: either will do.
+    fn does_the_same(&mut self, mut request: Request, entry: &JournalEntry, decided: &Result<Proposal, Told>) -> bool {
+        let same = |decided: &Result<Proposal, Told>| decided.as_ref().is_ok_and(|again| again.entry.does_as(entry));
+        if same(decided) {
+            return true;
+        }
+        request.texts.set("\u{1}erased", "");
+        same(&self.plain.propose(&request, entry.now))
+    }
+}
+
+/// How a decision that was made again came out, where it should have been as in the journal.
+fn different(decided: Result<Proposal, Told>, frame: &Frame) -> String {
+    match decided {
+        Ok(proposal) => format!(
+            "deciding it again gives another entry (hash {} instead of {}): the journal was not written by these rules",
+            short(&proposal.bytes),
+            short(&frame.payload)
+        ),
+        Err(Told::Refused(refusal)) => format!("deciding it again refuses: {}", refusal.message),
+        Err(Told::Replay(seq)) => format!("deciding it again finds its idempotency key used by entry {seq}"),
+        Err(Told::KeyReused(_)) => "deciding it again finds its idempotency key used".to_owned(),
+        Err(Told::Panicked | Told::Decided(_)) => "deciding it again panics".to_owned(),
     }
 }
 
@@ -258,6 +323,9 @@ fn finish(platforms: Vec<PlatformReport>, entries: u64, started: Instant, json: 
             writeln!(out, "  trial balance: {closed}")?;
             if let (Some(again), Some(law)) = (platform.decided_again, platform.checked_by_law) {
                 writeln!(out, "  {again} decisions made again and equal; {law} of older rules checked by law")?;
+            }
+            if let Some(erased @ 1..) = platform.texts_erased {
+                writeln!(out, "  {erased} of them but for texts whose keys are erased")?;
             }
         }
         writeln!(out, "{entries} entries in {seconds:.2} s, {entries_per_second} per second")?;

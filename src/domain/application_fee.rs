@@ -59,7 +59,7 @@ pub fn refund(
         push_recent(&mut fee.recent_refunds, child);
     }
     tell_parts(&mut draft, flow.owner, key, at, &[], std::slice::from_ref(&part));
-    let key_no = text_key(facts, ctx, &flow)?;
+    let key_no = text_key(facts, &flow)?;
     let mut texts = Texts::default();
     texts.apply("", &request.texts);
     let private = draft.seal(key_no, &texts)?;
@@ -80,7 +80,7 @@ pub fn update_refund(facts: &dyn Facts, ctx: &Context<'_>, request: &Request, id
     let at = RecordKey::of(&id);
     let missing = || no_such(ctx, "fee_refund", &id, "id");
     let before = facts.record(at)?.ok_or_else(missing)?;
-    let key_no = flow_key(facts, ctx, id.birth)?;
+    let key_no = flow_key(facts, id.birth)?;
     let inside = format!("fr{}.", id.slot);
     let mut after = before.as_ref().clone();
     let (private, prefix) = match &mut after {

@@ -149,7 +149,7 @@ pub fn refund_authorization(
     push_recent(&mut flow.recent_refunds, child);
     let id = at.id(ObjectKind::Refund, Slot::MAIN);
     draft.event(flow.owner, EventKind::RefundCreated, id);
-    let key_no = payment::text_key(facts, ctx, &flow)?;
+    let key_no = payment::text_key(facts, &flow)?;
     let mut texts = Texts::default();
     texts.apply("", &request.texts);
     let record = RefundRecord {

@@ -261,7 +261,7 @@ pub fn update(
         );
         return Err(Refusal::new(message).param("evidence").into());
     }
-    let key_no = flow_key(facts, ctx, id.birth)?;
+    let key_no = flow_key(facts, id.birth)?;
     let mut texts = ctx.open(&dispute.private);
     texts.apply("", &request.texts);
     if given.evidence {

@@ -80,18 +80,19 @@ impl Resolved {
 }
 
 /// Makes a payment method of its own, at `key`, of a card that was given in an intent's call: one that is to be saved
-/// must outlive the intent. `texts` are those of the call; the payment method takes the ones that are its own.
+/// must outlive the intent. `texts` are those of the call; the payment method takes the ones that are its own. They are
+/// the owner's until it is saved.
 ///
 /// # Errors
-/// Too many metadata keys.
+/// Too many metadata keys, or a missing fact.
 pub fn of_intent(
     draft: &mut Draft<'_>,
     owner: AccountNo,
     key: RecordKey,
     card: Card,
-    key_no: u32,
     texts: &TextPatch,
 ) -> Result<MethodRef, Halt> {
+    let key_no = owner_key(draft, owner)?;
     let own = |(path, text): &(String, Option<String>)| Some((own_path(path)?, text.clone()));
     let patch = TextPatch(texts.0.iter().filter_map(own).collect());
     fresh(draft, owner, key, card, None, key_no, Texts::default(), &patch)?;
@@ -111,7 +112,7 @@ pub fn without_method(texts: &TextPatch) -> TextPatch {
 }
 
 /// Saves the payment method of an intent that succeeded to the intent's customer, for payments without the payer where
-/// it was set up for them. Without a customer, and for a card that is only the intent's own, nothing is saved.
+/// it was set up for them. Without a customer, for a deleted one, and for a card that is only the intent's own, nothing is saved.
 ///
 /// # Errors
 /// A missing fact.
@@ -123,6 +124,8 @@ pub fn keep(
     usage: FutureUsage,
 ) -> Result<bool, Halt> {
     let Some(customer) = customer else { return Ok(false) };
+    let Some(buyer) = customer::find(draft, owner, customer)? else { return Ok(false) };
+    let key_no = customer::of(&buyer)?.key_no;
     let Some(Found::Saved(before, mut record)) = find(draft, owner, place)? else { return Ok(false) };
     let attached = record.customer == Some(customer);
     let set_up = record.set_up == Some(true) || usage == FutureUsage::OffSession;
@@ -134,7 +137,6 @@ pub fn keep(
         draft.change(Change::of(place.key, Record::PaymentMethod(record)).from(&before));
         return Ok(true);
     }
-    let key_no = customer::key_no(draft, draft.ctx, customer)?;
     let texts = draft.ctx.open(&record.private);
     record.private = draft.seal(key_no, &texts)?;
     record.card = checked(record.card);
@@ -585,9 +587,9 @@ pub fn detach(facts: &dyn Facts, ctx: &Context<'_>, request: &Request, place: Me
         return Err(unattached());
     };
     let customer = record.customer.take().ok_or_else(unattached)?;
+    let key_no = customer::of(&*customer::find(facts, owner, customer)?.ok_or_else(unattached)?)?.key_no;
     record.consumed = true;
     let mut draft = Draft::new(facts, ctx);
-    let key_no = customer::key_no(facts, ctx, customer)?;
     if !request.texts.is_empty() {
         let mut texts = ctx.open(&record.private);
         texts.apply("", &request.texts);
@@ -865,7 +867,7 @@ mod tests {
     fn attaching_makes_a_fresh_one_or_takes_the_one_there_is() {
         let mut world = World::new();
         let buyer = customer(&mut world);
-        let key_no = customer::key_no(&world, &world.ctx(), buyer).unwrap();
+        let key_no = customer::of(world.get(RecordKey::head(buyer))).unwrap().key_no;
         let fresh = world.make(Command::AttachMethod { method: inline(Recipe::Succeed), customer: buyer });
         assert_eq!(world.events(), [(AccountNo::PLATFORM, EventKind::PaymentMethodAttached)]);
         let record = method(&world, &fresh);

@@ -19,7 +19,7 @@ use super::record::{
     Shared, Slot, Split,
 };
 use super::refund::next_child;
-use super::seal::{TextPatch, Texts};
+use super::seal::{CHARGED_CARD, TextPatch, Texts};
 use super::settle::{self, settlement_currency};
 use crate::ledger::AccountNo;
 use crate::primitives::id::ObjectKind;
@@ -710,9 +710,8 @@ fn own_method(
     card: Card,
     texts: &TextPatch,
 ) -> Result<MethodRef, Halt> {
-    let key_no = text_key(draft.facts, draft.ctx, flow)?;
     let at = RecordKey { birth: key.birth, child: next_child(flow)? };
-    method::of_intent(draft, flow.owner, at, card, key_no, texts)
+    method::of_intent(draft, flow.owner, at, card, texts)
 }
 
 /// A card that came before it was known that it is to be kept gets its own record after all.
@@ -803,7 +802,7 @@ fn resolved(draft: &Draft<'_>, flow: &FlowRecord, key: RecordKey) -> Result<Reso
     method::resolve(draft, draft.ctx, flow.owner, &MethodInput::Saved(method), intent.customer)
 }
 
-/// Charges a card, as its issuer answers. Also the flow's texts, where `patch` or the new charge changes them.
+/// Charges a card, as its issuer answers. Also the flow's texts, which `patch` and the new charge change.
 fn charge(
     draft: &mut Draft<'_>,
     flow: &mut FlowRecord,
@@ -826,7 +825,7 @@ fn charge(
     if !kept && let Some(spent) = resolved.spent {
         draft.change(spent);
     }
-    let texts = begin_attempt(draft, flow, key, patch)?;
+    let texts = begin_attempt(draft, flow, key, method, patch)?;
     let failure = answer.failure.map(|recipe| Decline { recipe });
     flow.charge = Some(Charge {
         made: draft.made(),
@@ -863,7 +862,7 @@ fn charge(
         intent.method = None;
         draft.event(owner, EventKind::ChargeFailed, charge_id);
         draft.event(owner, EventKind::PaymentIntentFailed, intent_id(key));
-        return Ok((Reply::Declined(intent_id(key)), texts));
+        return Ok((Reply::Declined(intent_id(key)), Some(texts)));
     }
     draft.event(owner, EventKind::ChargeSucceeded, charge_id);
     if manual {
@@ -882,7 +881,7 @@ fn charge(
         intent.amount_received = amount;
         draft.event(owner, EventKind::PaymentIntentSucceeded, intent_id(key));
     }
-    Ok((Reply::Object(intent_id(key)), texts))
+    Ok((Reply::Object(intent_id(key)), Some(texts)))
 }
 
 /// Whether the payer may be sent away to pay: all methods are welcome, and nothing narrows them down to cards.
@@ -895,30 +894,50 @@ fn authorization_ordinal() -> u16 {
     u16::MAX
 }
 
-/// Makes room for a new charge, which begins with the intent's texts as `patch` changes them. A failed charge before it
-/// goes to a record of its own, with the texts that it had.
+/// Makes room for a new charge, which begins with the intent's texts as `patch` changes them and keeps its card's billing
+/// details. A failed charge before it goes to a record of its own, with the texts that it had.
 fn begin_attempt(
     draft: &mut Draft<'_>,
     flow: &mut FlowRecord,
     key: RecordKey,
+    method: MethodRef,
     patch: &TextPatch,
-) -> Result<Option<Texts>, Halt> {
-    let Some(earlier) = flow.charge.take() else { return Ok(patch_intent_texts(draft, flow, patch)) };
-    let child = ATTEMPT_CHILDREN.checked_add(u32::from(earlier.attempt)).ok_or_else(out_of_range)?;
-    let at = RecordKey { birth: key.birth, child };
-    let (owner, customer) = (flow.owner, intent(flow)?.customer);
-    let (private, texts) = if std::mem::take(&mut flow.charge_text_split) {
-        let mut texts = draft.ctx.open(&flow.private);
-        let own = texts.split_off("ch.");
-        let key_no = text_key(draft.facts, draft.ctx, flow)?;
-        let private = draft.seal(key_no, &own)?;
-        texts.apply("pi.", patch);
-        (private, Some(texts))
-    } else {
-        (flow.private.clone(), patch_intent_texts(draft, flow, patch))
-    };
-    draft.change(Change::of(at, Record::Attempt(AttemptRecord { owner, charge: earlier, customer, private })));
+) -> Result<Texts, Halt> {
+    let mut texts = draft.ctx.open(&flow.private);
+    if let Some(earlier) = flow.charge.take() {
+        let child = ATTEMPT_CHILDREN.checked_add(u32::from(earlier.attempt)).ok_or_else(out_of_range)?;
+        let at = RecordKey { birth: key.birth, child };
+        let (owner, customer) = (flow.owner, intent(flow)?.customer);
+        let private = if std::mem::take(&mut flow.charge_text_split) {
+            let mut own = texts.split_off("ch.");
+            own.0.extend(texts.split_off(CHARGED_CARD).0);
+            draft.seal(text_key(draft.facts, flow)?, &own)?
+        } else {
+            flow.private.clone()
+        };
+        draft.change(Change::of(at, Record::Attempt(AttemptRecord { owner, charge: earlier, customer, private })));
+    }
+    texts.apply("pi.", patch);
+    keep_billing(draft, key, method, &mut texts)?;
     Ok(texts)
+}
+
+/// A charge keeps the billing details of its payment method as they are now: they may change, and they go when its
+/// customer is deleted. Where there are none it keeps that, so that nobody looks for them later.
+fn keep_billing(draft: &Draft<'_>, key: RecordKey, method: MethodRef, texts: &mut Texts) -> Result<(), Halt> {
+    texts.clear(CHARGED_CARD);
+    let kept = format!("{CHARGED_CARD}billing_details");
+    if method.key == key {
+        texts.copy("pi.payment_method_data[billing_details]", &kept);
+    } else if let Some(Record::PaymentMethod(record)) = draft.record(method.key)?.as_deref() {
+        for (path, text) in draft.ctx.open(&record.private).under("billing_details") {
+            texts.0.insert(format!("{kept}{path}"), text.to_owned());
+        }
+    }
+    if texts.under(CHARGED_CARD).next().is_none() {
+        texts.0.insert(CHARGED_CARD.to_owned(), String::new());
+    }
+    Ok(())
 }
 
 fn check_amount(draft: &Draft<'_>, flow: &FlowRecord) -> Result<(), Halt> {
@@ -1040,13 +1059,9 @@ fn split_charge_text(flow: &mut FlowRecord, texts: &mut Texts) {
     }
 }
 
-/// The key that seals a flow's texts: the customer's, else its owner's.
-pub fn text_key(facts: &dyn Facts, ctx: &Context<'_>, flow: &FlowRecord) -> Result<u32, Halt> {
-    if let Some(birth) = flow.intent.as_ref().and_then(|intent| intent.customer) {
-        return customer::key_no(facts, ctx, birth);
-    }
-    let owner = account::load(facts, flow.owner)?;
-    Ok(account::of(&owner)?.key_no)
+/// The key that seals a flow's texts: its owner's. A payment stays readable when its customer is erased.
+pub fn text_key(facts: &dyn Facts, flow: &FlowRecord) -> Result<u32, Halt> {
+    method::owner_key(facts, flow.owner)
 }
 
 /// A charge that was just made keeps what the payer's statement says, where the settlement merchant has words of its own.
@@ -1085,7 +1100,7 @@ pub(super) fn finish(
             *id = key.id(ObjectKind::Charge, charge.attempt);
         }
     }
-    let key_no = text_key(draft.facts, draft.ctx, &flow)?;
+    let key_no = text_key(draft.facts, &flow)?;
     if let Some(texts) = texts {
         flow.private = draft.seal(key_no, &texts)?;
     }

@@ -138,6 +138,16 @@ pub enum Record {
 }
 
 impl Record {
+    /// Whether an encoded record is a customer's, told by its first bytes.
+    ///
+    /// # Errors
+    /// Bytes that are no record.
+    pub fn is_customer(bytes: &[u8]) -> Result<bool, minicbor::decode::Error> {
+        let mut head = minicbor::Decoder::new(bytes);
+        head.array()?;
+        Ok(head.u32()? == 1)
+    }
+
     /// The account that the record's main object belongs to.
     pub fn owner(&self) -> AccountNo {
         match self {

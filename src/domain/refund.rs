@@ -79,7 +79,7 @@ pub fn create(facts: &dyn Facts, ctx: &Context<'_>, request: &Request, asked: As
     tell_parts(&mut draft, flow.owner, key, at, &refund.reversals, &refund.fee_refunds);
     super::dispute::close_refunded(&mut draft, &mut flow, key)?;
 
-    let key_no = text_key(facts, ctx, &flow)?;
+    let key_no = text_key(facts, &flow)?;
     let mut texts = Texts::default();
     texts.apply("", &request.texts);
     refund.private = draft.seal(key_no, &texts)?;
@@ -175,7 +175,7 @@ pub fn update(facts: &dyn Facts, ctx: &Context<'_>, request: &Request, id: Objec
     let mut draft = Draft::new(facts, ctx);
     let at = RecordKey::of(&id);
     let (before, refund) = load(facts, ctx, request.acting, &id)?;
-    let key_no = flow_key(facts, ctx, id.birth)?;
+    let key_no = flow_key(facts, id.birth)?;
     let mut texts = ctx.open(&refund.private);
     texts.apply("", &request.texts);
     let private = draft.seal(key_no, &texts)?;
@@ -633,9 +633,9 @@ pub fn push_recent(recent: &mut Vec<u32>, child: u32) {
 }
 
 /// The key that seals the texts of a flow's children.
-pub fn flow_key(facts: &dyn Facts, ctx: &Context<'_>, birth: u64) -> Result<u32, Halt> {
+pub fn flow_key(facts: &dyn Facts, birth: u64) -> Result<u32, Halt> {
     match facts.record(RecordKey::head(birth))?.as_deref() {
-        Some(Record::Flow(flow)) => text_key(facts, ctx, flow),
+        Some(Record::Flow(flow)) => text_key(facts, flow),
         _ => Ok(account::of(&*account::load(facts, AccountNo::PLATFORM)?)?.key_no),
     }
 }

@@ -2,7 +2,11 @@
 //!
 //! Names, addresses, e-mail, descriptions and metadata lie in the journal only as ciphertext, under a key per subject
 //! (customer, account). Erasing a person is deleting that key. Decisions never look inside, but for merging an update
-//! into what is there.
+//! into what is there and for what a charge keeps of its card.
+//!
+//! A customer's key seals the customer and its payment methods, and nothing else: what payments say lies under the key
+//! of the account that they belong to. After a customer was deleted no decision seals or opens anything under its key,
+//! so it makes no difference when the key goes.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +14,10 @@ use minicbor::{Decode, Encode};
 
 /// Keys of one metadata.
 pub const METADATA_KEYS_MAX: usize = 50;
+
+/// Prefix of what a charge keeps of its payment method: `card.billing_details[name]`. The bare prefix says that it kept
+/// all there was, which may be nothing; charges of the first rules did not.
+pub const CHARGED_CARD: &str = "card.";
 
 /// Text by parameter path: `description`, `metadata[order]`, `shipping[address][line1]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -102,7 +110,7 @@ impl Texts {
     pub fn copy(&mut self, from: &str, to: &str) {
         let copies: Vec<(String, String)> =
             self.under(from).map(|(path, text)| (format!("{to}{path}"), text.to_owned())).collect();
-        self.0.retain(|path, _| !path.starts_with(to));
+        self.clear(to);
         self.0.extend(copies);
     }
 
@@ -112,6 +120,11 @@ impl Texts {
         let (off, rest) = std::mem::take(&mut self.0).into_iter().partition(|(path, _)| path.starts_with(prefix));
         self.0 = rest;
         Texts(off)
+    }
+
+    /// Removes everything under a prefix.
+    pub fn clear(&mut self, prefix: &str) {
+        self.0.retain(|path, _| !path.starts_with(prefix));
     }
 
     /// Canonical bytes: a CBOR map in path order.

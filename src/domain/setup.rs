@@ -202,14 +202,6 @@ impl<'a> Work<'a> {
         Refusal::new(message).code("setup_intent_unexpected_state").intent(self.key.birth).into()
     }
 
-    /// The key that seals its texts: the customer's, else its owner's.
-    fn text_key(&self) -> Result<u32, Halt> {
-        match self.setup.customer {
-            Some(birth) => customer::key_no(&self.draft, self.draft.ctx, birth),
-            None => method::owner_key(&self.draft, self.setup.owner),
-        }
-    }
-
     /// Applies parameters that create, update and confirm share.
     fn amend(&mut self, input: &SetupInput, texts: &TextPatch) -> Result<(), Halt> {
         let owner = self.setup.owner;
@@ -222,13 +214,7 @@ impl<'a> Work<'a> {
                 );
                 return Err(Refusal::new(message).param("customer").into());
             }
-            if self.setup.customer.is_none() {
-                // What was sealed for nobody belongs to the customer from now on.
-                let texts = self.draft.ctx.open(&self.setup.private);
-                self.setup.customer = Some(customer);
-                let key_no = self.text_key()?;
-                self.setup.private = self.draft.seal(key_no, &texts)?;
-            }
+            self.setup.customer = Some(customer);
         }
         if !input.method_types.is_empty() {
             self.setup.method_types.clone_from(&input.method_types);
@@ -251,8 +237,7 @@ impl<'a> Work<'a> {
                 let child = self.setup.children.checked_add(1).filter(|&n| n < ATTEMPT_CHILDREN);
                 self.setup.children = child.ok_or_else(out_of_range)?;
                 let at = RecordKey { birth: self.key.birth, child: self.setup.children };
-                let key_no = self.text_key()?;
-                method::of_intent(&mut self.draft, owner, at, resolved.card, key_no, texts)?
+                method::of_intent(&mut self.draft, owner, at, resolved.card, texts)?
             }
         };
         self.take(Some(method));
@@ -363,7 +348,7 @@ impl<'a> Work<'a> {
 
     /// Seals the texts and hands the record over.
     fn finish(mut self, patch: &TextPatch, reply: Reply) -> Result<Outcome, Halt> {
-        let key_no = self.text_key()?;
+        let key_no = method::owner_key(&self.draft, self.setup.owner)?;
         let patch = method::without_method(patch);
         if !patch.is_empty() {
             let mut texts = self.draft.ctx.open(&self.setup.private);

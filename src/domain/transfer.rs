@@ -99,7 +99,7 @@ pub(super) fn close(
     prefix: &str,
     id: ObjectId,
 ) -> Result<Outcome, Halt> {
-    let key_no = text_key(draft.facts, draft.ctx, &flow)?;
+    let key_no = text_key(draft.facts, &flow)?;
     let mut texts = Texts::default();
     texts.apply(prefix, &request.texts);
     flow.private = draft.seal(key_no, &texts)?;
@@ -299,7 +299,7 @@ pub(super) fn give_back(
     let part = reverse(&mut draft, &mut flow, slot, at, minor, &mut rows)?;
     push_recent(&mut flow.transfers[slot].recent_reversals, child);
     tell_parts(&mut draft, flow.owner, key, at, std::slice::from_ref(&part), &[]);
-    let key_no = text_key(facts, ctx, &flow)?;
+    let key_no = text_key(facts, &flow)?;
     let mut texts = Texts::default();
     texts.apply("pyr.", &request.texts);
     let private = draft.seal(key_no, &texts)?;
@@ -323,7 +323,7 @@ fn not_a_payment(ctx: &Context<'_>, id: &ObjectId) -> Halt {
 pub fn update(facts: &dyn Facts, ctx: &Context<'_>, request: &Request, id: ObjectId) -> Result<Outcome, Halt> {
     let mut draft = Draft::new(facts, ctx);
     let (before, mut flow) = load(facts, ctx, request.acting, &id)?;
-    let key_no = text_key(facts, ctx, &flow)?;
+    let key_no = text_key(facts, &flow)?;
     let mut texts = ctx.open(&flow.private);
     texts.apply(&format!("tr{}.", id.slot), &request.texts);
     flow.private = draft.seal(key_no, &texts)?;
@@ -380,7 +380,7 @@ pub fn reverse_transfer(
     };
     push_recent(&mut flow.transfers[slot].recent_reversals, child);
     tell_parts(&mut draft, flow.owner, key, at, std::slice::from_ref(&part), fee_refund.as_slice());
-    let key_no = text_key(facts, ctx, &flow)?;
+    let key_no = text_key(facts, &flow)?;
     let mut texts = Texts::default();
     texts.apply("", &request.texts);
     let private = draft.seal(key_no, &texts)?;
@@ -400,7 +400,7 @@ pub fn update_reversal(facts: &dyn Facts, ctx: &Context<'_>, request: &Request, 
     let mut draft = Draft::new(facts, ctx);
     let at = RecordKey::of(&id);
     let before = facts.record(at)?.ok_or_else(|| no_such(ctx, "transfer_reversal", &id, "id"))?;
-    let key_no = flow_key(facts, ctx, id.birth)?;
+    let key_no = flow_key(facts, id.birth)?;
     let prefix = if matches!(&*before, Record::Refund(_)) { format!("trr{}.", id.slot) } else { String::new() };
     let after = match before.as_ref().clone() {
         Record::Reversal(mut record) if record.owner == request.acting => {

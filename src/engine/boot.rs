@@ -19,7 +19,7 @@ use super::journal::{
 };
 use super::machine::Machine;
 use super::platform::{Core, Platform, SubmitError};
-use super::projector::{Feed, Projector, catch_up};
+use super::projector::{Feed, Projector, Vaults, catch_up};
 use super::rates::{RatesError, RatesFolder};
 use super::read_ahead::read_ahead;
 use super::recovery::{ReplayError, Replayed};
@@ -244,7 +244,22 @@ impl Engine {
         let journal_options = Options { realtime: options.realtime, ..Options::default() };
         let reader = Reader::offline(Arc::clone(&storage));
         let opened = locked.open(journal_options, scan, &seen(&store, &data.join("snapshots")))?;
-        let store = bring_up(store, &objects, &reader, progress)?;
+        let count = u32::try_from(options.platforms.len())
+            .unwrap_or(u32::MAX)
+            .max(opened.heads.keys().copied().max().unwrap_or(0));
+        let absent = if opened.heads.is_empty() { Absent::Create } else { Absent::Refuse };
+        let mut vaults = Vaults::new();
+        let mut root = None;
+        for number in 1..=count {
+            let (root_secret, vault) = secrets(&keys, number, absent)?;
+            vaults.insert(number, vault);
+            root = Some(root_secret);
+        }
+        let root = match root {
+            Some(root) => root,
+            None => secrets_root(&keys, absent)?,
+        };
+        let store = bring_up(store, &objects, &vaults, &reader, progress)?;
         let loaded = match &options.snapshots {
             None => None,
             Some(snapshots) => {
@@ -255,13 +270,12 @@ impl Engine {
             None => Some(ReadFrom::Beginning),
             Some(loaded) => loaded.replay_from(&store)?,
         };
-        let absent = if opened.heads.is_empty() { Absent::Create } else { Absent::Refuse };
         let ground = loaded.as_ref().map(Loaded::ground);
         let mut replayed = match replay(reader, loaded, from, progress) {
             // It read well and does not add up: the journal knows better.
             Err(error @ StartError::Snapshot { .. }) if ground.is_some() => {
                 tracing::warn!(%error, "the snapshots are moved aside, and the state is rebuilt from the journal");
-                drop((opened, store));
+                drop((opened, store, vaults));
                 let folder = data.join("snapshots");
                 let _ = std::fs::remove_dir_all(data.join("snapshots.doubtful"));
                 std::fs::rename(&folder, data.join("snapshots.doubtful")).map_err(io("move the snapshots aside"))?;
@@ -273,9 +287,6 @@ impl Engine {
         let mut rates = RatesFolder::new(Arc::new(tables)).with(Arc::clone(&options.rates));
         keep_rates(&rates, &replayed, options.tables.rates_digest)?;
 
-        let count = u32::try_from(options.platforms.len())
-            .unwrap_or(u32::MAX)
-            .max(opened.heads.keys().copied().max().unwrap_or(0));
         let mut recovered = Vec::new();
         for number in 1..=count {
             let platform = replayed.remove(&number).unwrap_or_else(|| fresh(&options, number));
@@ -289,17 +300,14 @@ impl Engine {
             tracing::error!(%error, "the object store failed: stopping; the next start builds it anew from the journal");
             std::process::abort();
         };
-        let projector = Projector::start(store.clone(), Box::new(clock::wall), Box::new(failed))?;
+        let projector = Projector::start(store.clone(), vaults.clone(), Box::new(clock::wall), Box::new(failed))?;
         let mut starting = Vec::new();
         let mut marks = BTreeMap::new();
-        let mut root = None;
-        for number in 1..=count {
-            let (root_secret, vault) = secrets(&keys, number, absent)?;
+        for (number, vault) in vaults {
             let (acks, receiver) = mpsc::unbounded_channel();
             let durable = Arc::new(AtomicU64::new(opened.heads.get(&number).map_or(0, |head| head.seq)));
             marks.insert(number, Mark { durable: Arc::clone(&durable), acks });
-            starting.push((number, vault, root_secret.platform(number), receiver, durable));
-            root = Some(root_secret);
+            starting.push((number, vault, root.platform(number), receiver, durable));
         }
         let writer = Arc::new(start_writer(opened, marks, projector.feed())?);
         let mut cells: Vec<Arbiter> = Vec::new();
@@ -328,10 +336,6 @@ impl Engine {
             };
             platforms.push(Platform::new(core, router));
         }
-        let root = match root {
-            Some(root) => root,
-            None => secrets_root(&keys, absent)?,
-        };
         let mut engine = Engine { platforms, root, writer, projector, cells, snapshots: None };
         if let Err(error) = engine.found(&options).await {
             // Dropped with its threads at work, it would wait for them for ever.
@@ -532,16 +536,23 @@ fn seen(store: &Store, snapshots: &Path) -> BTreeMap<u32, u64> {
 }
 
 /// Brings the store up to the journal; one that is doubtful is built again.
-fn bring_up(store: Store, objects: &Path, reader: &Reader, progress: &dyn Fn(u64)) -> Result<Store, StartError> {
-    match catch_up(&store, reader, clock::wall(), |at| progress(at.entries)) {
+fn bring_up(
+    store: Store,
+    objects: &Path,
+    vaults: &Vaults,
+    reader: &Reader,
+    progress: &dyn Fn(u64),
+) -> Result<Store, StartError> {
+    match catch_up(&store, vaults, reader, clock::wall(), |at| progress(at.entries)) {
         Ok(_) => Ok(store),
         Err(StoreError::Journal(error)) => Err(error.into()),
+        Err(StoreError::Keys(error)) => Err(error.into()),
         Err(error) => {
             tracing::warn!(%error, "the object store is built again from the journal");
             drop(store);
             Store::wipe(objects)?;
             let store = Store::open(objects, StoreOptions::default(), clock::wall())?;
-            catch_up(&store, reader, clock::wall(), |at| progress(at.entries))?;
+            catch_up(&store, vaults, reader, clock::wall(), |at| progress(at.entries))?;
             Ok(store)
         }
     }

@@ -18,7 +18,13 @@ use crate::primitives::time::Timestamp;
 
 /// Version of the rules that decided an entry. `verify` decides entries of this version again; older ones it checks
 /// by law. Raise it with every change that gives some command another outcome.
-pub const DECISION_VERSION: u16 = 1;
+///
+/// 2: payments' texts lie under their owner's key and no longer under the customer's, charges keep the billing details
+/// of their cards, and the key of a deleted customer is erased.
+pub const DECISION_VERSION: u16 = 2;
+
+/// From this version on, a deleted customer's key seals nothing that has to stay.
+const ERASING_VERSION: u16 = 2;
 
 /// One entry of a platform's journal.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
@@ -215,6 +221,21 @@ pub fn encode_record(record: &Record) -> Vec<u8> {
     minicbor::to_vec(record).unwrap_or_default()
 }
 
+/// The key that goes when this image of a record, written by rules of `version`, is durable: that of a customer who was
+/// deleted.
+///
+/// # Errors
+/// Bytes that are no record.
+pub fn erased_key(version: u16, after: &[u8]) -> Result<Option<u32>, minicbor::decode::Error> {
+    if version < ERASING_VERSION || !Record::is_customer(after)? {
+        return Ok(None);
+    }
+    Ok(match &*decode_record(after)? {
+        Record::Customer(customer) if customer.deleted => Some(customer.key_no),
+        _ => None,
+    })
+}
+
 /// Reads a stored record.
 ///
 /// # Errors
@@ -243,6 +264,18 @@ impl JournalEntry {
             keys_taken: outcome.keys_taken,
             reply: outcome.reply.clone(),
         }
+    }
+
+    /// Whether another entry does the same but for texts: it moves the same money, plans and tells the same, and
+    /// changes no other records.
+    pub fn does_as(&self, other: &JournalEntry) -> bool {
+        let keys = |entry: &JournalEntry| entry.changes.iter().map(|change| change.key).collect::<Vec<_>>();
+        self.postings == other.postings
+            && self.events == other.events
+            && (&self.due, &self.undue, &self.matured) == (&other.due, &other.undue, &other.matured)
+            && self.keys_taken == other.keys_taken
+            && self.reply == other.reply
+            && keys(self) == keys(other)
     }
 
     /// What it does to the state.

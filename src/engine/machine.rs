@@ -13,7 +13,7 @@ use bytes::Bytes;
 use super::cache::RecordCache;
 use super::entry::JournalEntry;
 use super::idempotency::{Known, Use};
-use super::state::State;
+use super::state::{Prepared, State};
 use crate::domain::command::{Command, IdempotencyKey, Request};
 use crate::domain::decide::{Context, Facts, Halt, Need, Outcome, Refusal, Reply, decide};
 use crate::domain::due::{DueKey, Owed};
@@ -95,6 +95,19 @@ pub enum Fetch {
     Key([u8; 16]),
 }
 
+/// A decision that nothing has come of yet.
+#[derive(Debug)]
+pub struct Proposal {
+    outcome: Outcome,
+    prepared: Prepared,
+    /// Market rates that come into force by it.
+    rates: Option<Arc<MarketRates>>,
+    /// The entry that it makes.
+    pub entry: JournalEntry,
+    /// The entry, encoded.
+    pub bytes: Bytes,
+}
+
 /// A decided command.
 #[derive(Debug)]
 pub struct Decided {
@@ -174,10 +187,21 @@ impl Machine {
     /// Decides a request at `now` and applies it to the working copies. Nothing has happened unless the answer is
     /// [`Step::Decided`].
     pub fn decide(&mut self, request: &Request, now: Timestamp) -> Step {
+        match self.propose(request, now) {
+            Ok(proposal) => Step::Decided(Box::new(self.accept(proposal))),
+            Err(step) => step,
+        }
+    }
+
+    /// Decides a request at `now` and applies nothing.
+    ///
+    /// # Errors
+    /// What there is instead of a decision.
+    pub fn propose(&self, request: &Request, now: Timestamp) -> Result<Proposal, Step> {
         let now = now.max(self.state.now);
         let next_rates = match &request.command {
             Command::PutTables(tables) => match self.rates_of(tables) {
-                None => return Step::Refused(Box::new(unknown_rates(tables))),
+                None => return Err(Step::Refused(Box::new(unknown_rates(tables)))),
                 known => known,
             },
             _ => None,
@@ -185,8 +209,8 @@ impl Machine {
         if let Some(key) = &request.idempotency {
             match self.used(key, now) {
                 Ok(None) => {}
-                Ok(Some(used)) => return replay(key, &used),
-                Err(fetch) => return Step::Missing(fetch),
+                Ok(Some(used)) => return Err(replay(key, &used)),
+                Err(fetch) => return Err(Step::Missing(fetch)),
             }
         }
         let seq = self.state.seq + 1;
@@ -211,35 +235,66 @@ impl Machine {
                 return Err(too_much(bytes.len()).into());
             }
             let prepared = self.state.prepare(&entry.postings);
-            Ok((outcome, entry, bytes, prepared))
+            Ok(prepared.map(|prepared| Proposal { outcome, prepared, rates: next_rates, entry, bytes }))
         }));
         let request_id = &request.request_id;
         match decided {
             Err(_) => {
                 tracing::error!(seq, request_id, "a decision panicked: the request is answered 500, nothing changed");
-                Step::Panicked
+                Err(Step::Panicked)
             }
-            Ok(Err(Halt::Missing(need))) => Step::Missing(Fetch::Fact(need)),
-            Ok(Err(Halt::Refused(refusal))) => Step::Refused(refusal),
-            Ok(Ok((_, _, _, None))) => {
+            Ok(Err(Halt::Missing(need))) => Err(Step::Missing(Fetch::Fact(need))),
+            Ok(Err(Halt::Refused(refusal))) => Err(Step::Refused(refusal)),
+            Ok(Ok(None)) => {
                 tracing::error!(seq, request_id, "totals would overflow: the request is answered 500, nothing changed");
-                Step::Panicked
+                Err(Step::Panicked)
             }
-            Ok(Ok((outcome, entry, bytes, Some(prepared)))) => {
-                self.state.apply(entry.effects(), prepared);
-                if let Some(rates) = next_rates {
-                    self.rates = rates;
-                }
-                self.apply_to_copies(&entry);
-                let images: Vec<(RecordKey, Shared)> =
-                    outcome.changes.into_iter().map(|change| (change.key, change.after)).collect();
-                for (key, record) in &images {
-                    self.cache.put(*key, Some(Arc::clone(record)), seq);
-                }
-                self.stored_keys.clear();
-                Step::Decided(Box::new(Decided { seq, now, reply: outcome.reply, images, bytes }))
-            }
+            Ok(Ok(Some(proposal))) => Ok(proposal),
         }
+    }
+
+    /// Applies a decision that was just proposed.
+    pub fn accept(&mut self, proposal: Proposal) -> Decided {
+        let Proposal { outcome, prepared, rates, entry, bytes } = proposal;
+        let images: Vec<(RecordKey, Shared)> =
+            outcome.changes.into_iter().map(|change| (change.key, change.after)).collect();
+        self.apply(&entry, prepared, rates, &images);
+        Decided { seq: self.state.seq, now: entry.now, reply: outcome.reply, images, bytes }
+    }
+
+    /// Applies the next entry as it stands in a journal, whatever would be decided; the market rates that it names
+    /// must be at hand. `None` where it cannot be applied: then nothing has happened.
+    pub fn follow(&mut self, entry: &JournalEntry) -> Option<()> {
+        let prepared = self.state.prepare(&entry.postings)?;
+        let rates = match &entry.command {
+            Command::PutTables(tables) => Some(self.rates_of(tables)?),
+            _ => None,
+        };
+        let images: Result<Vec<(RecordKey, Shared)>, _> = entry
+            .changes
+            .iter()
+            .map(|change| Ok::<_, minicbor::decode::Error>((change.key, change.record()?)))
+            .collect();
+        self.apply(entry, prepared, rates, &images.ok()?);
+        Some(())
+    }
+
+    fn apply(
+        &mut self,
+        entry: &JournalEntry,
+        prepared: Prepared,
+        rates: Option<Arc<MarketRates>>,
+        images: &[(RecordKey, Shared)],
+    ) {
+        self.state.apply(entry.effects(), prepared);
+        if let Some(rates) = rates {
+            self.rates = rates;
+        }
+        self.apply_to_copies(entry);
+        for (key, record) in images {
+            self.cache.put(*key, Some(Arc::clone(record)), self.state.seq);
+        }
+        self.stored_keys.clear();
     }
 
     fn used(&self, key: &IdempotencyKey, now: Timestamp) -> Result<Option<Use>, Fetch> {

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::digest::Digest;
-use super::entry::decode_record;
+use super::entry::{JournalEntry, decode_record};
 use super::idempotency::{Use, lives};
-use super::machine::{Decided, Fetch, Machine, Step};
-use super::recovery::Replayed;
+use super::machine::{Decided, Fetch, Machine, Proposal, Step};
+use super::recovery::{ReplayError, Replayed};
 use super::state::Clock;
 use crate::domain::command::{Command, IdempotencyKey, Request};
 use crate::domain::decide::{Need, Refusal};
@@ -77,43 +77,75 @@ impl Plain {
 
     /// Decides one request and nothing else.
     pub fn decide(&mut self, request: &Request, now: Timestamp) -> Told {
+        match self.propose(request, now) {
+            Ok(proposal) => self.accept(request, proposal),
+            Err(told) => told,
+        }
+    }
+
+    /// Decides one request and applies nothing.
+    ///
+    /// # Errors
+    /// What it came to instead.
+    pub fn propose(&mut self, request: &Request, now: Timestamp) -> Result<Proposal, Told> {
         loop {
-            match self.machine.decide(request, now) {
-                Step::Missing(Fetch::Fact(Need::Books(account))) => {
+            match self.machine.propose(request, now) {
+                Ok(proposal) => return Ok(proposal),
+                Err(Step::Missing(Fetch::Fact(Need::Books(account)))) => {
                     self.machine.give_books(account, self.world.books.get(&account).cloned().unwrap_or_default());
                 }
-                Step::Missing(Fetch::Fact(Need::Record(key))) => {
+                Err(Step::Missing(Fetch::Fact(Need::Record(key)))) => {
                     let record = self.world.records.get(&key).and_then(|bytes| decode_record(bytes).ok());
                     self.machine.give_record(key, record);
                 }
-                Step::Missing(Fetch::Key(key)) => {
+                Err(Step::Missing(Fetch::Key(key))) => {
                     let used = self.keys.get(&key).copied().filter(|used| lives(used.at, now));
                     self.machine.give_key(key, used);
                 }
-                Step::Decided(decided) => {
-                    self.keep(&decided, request.idempotency.as_ref());
-                    return Told::Decided(decided);
-                }
-                Step::Refused(refusal) => return Told::Refused(refusal),
-                Step::Replay(seq) => return Told::Replay(seq),
-                Step::KeyReused { other_endpoint, .. } => return Told::KeyReused(other_endpoint),
-                Step::Panicked => return Told::Panicked,
+                Err(Step::Decided(decided)) => return Err(Told::Decided(decided)),
+                Err(Step::Refused(refusal)) => return Err(Told::Refused(refusal)),
+                Err(Step::Replay(seq)) => return Err(Told::Replay(seq)),
+                Err(Step::KeyReused { other_endpoint, .. }) => return Err(Told::KeyReused(other_endpoint)),
+                Err(Step::Panicked) => return Err(Told::Panicked),
             }
         }
     }
 
-    /// The entry goes through the same bytes as it would through a journal.
-    fn keep(&mut self, decided: &Decided, key: Option<&IdempotencyKey>) {
+    /// Applies what was just proposed.
+    pub fn accept(&mut self, request: &Request, proposal: Proposal) -> Told {
+        let decided = self.machine.accept(proposal);
+        // The entry goes through the same bytes as it would through a journal.
         let read = self.world.read(&decided.bytes);
         debug_assert!(read.is_ok(), "an entry that was decided reads back: {read:?}");
+        self.keep(decided.seq, decided.now, &decided.bytes, request.idempotency.as_ref());
+        Told::Decided(Box::new(decided))
+    }
+
+    /// Applies the next entry of a journal as it stands there.
+    ///
+    /// # Errors
+    /// [`ReplayError`]: it cannot belong there.
+    pub fn follow(&mut self, payload: &Bytes) -> Result<(), ReplayError> {
+        let seq = self.world.state.seq + 1;
+        self.world.read(payload)?;
+        let unreadable = |what: String| ReplayError::Unreadable { seq, what };
+        let entry = JournalEntry::from_bytes(payload).map_err(|error| unreadable(error.to_string()))?;
+        self.machine
+            .follow(&entry)
+            .ok_or_else(|| unreadable("a record in it is none, or its market rates are missing".to_owned()))?;
+        self.keep(seq, entry.now, payload, entry.idempotency.as_ref());
+        Ok(())
+    }
+
+    fn keep(&mut self, seq: u64, now: Timestamp, payload: &Bytes, key: Option<&IdempotencyKey>) {
         if let Some(key) = key {
-            let used = Use { seq: decided.seq, at: decided.now, endpoint: key.endpoint, parameters: key.parameters };
+            let used = Use { seq, at: now, endpoint: key.endpoint, parameters: key.parameters };
             self.keys.insert(key.key, used);
         }
         let _ = self.machine.take_posts();
-        self.machine.sweep(decided.seq);
+        self.machine.sweep(seq);
         if self.keep_entries {
-            self.entries.push(decided.bytes.clone());
+            self.entries.push(payload.clone());
         }
     }
 

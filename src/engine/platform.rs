@@ -9,18 +9,18 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::digest::{Digest, Digester};
 use super::entry::{JournalEntry, decode_record};
-use super::idempotency::Use;
+use super::idempotency::{Known, Use};
 use super::in_flight::InFlight;
 use super::journal::Reader;
 use super::projector::Progress;
 use super::router::{
-    AskBooks, AskRates, AskRule, AskState, AskTables, AskTrialBalance, Halt, Image, Records, RouterActor, Settled,
-    Submission, Submit, Which,
+    AskBooks, AskKey, AskRates, AskRule, AskState, AskTables, AskTrialBalance, Halt, Image, Records, RouterActor,
+    Settled, Submission, Submit, Which,
 };
 use super::snapshot::{PlatformState, Snapshot};
-use super::store::Store;
+use super::store::{AsOf, Store};
 use super::vault::{KeyVault, PlatformSecrets};
-use crate::domain::command::Request;
+use crate::domain::command::{IdempotencyKey, Request};
 use crate::domain::decide::{Class, Refusal, Reply};
 use crate::domain::record::{RecordKey, Shared};
 use crate::domain::seal::Vault;
@@ -28,7 +28,7 @@ use crate::domain::tables::Tables;
 use crate::ledger::{AccountNo, Books, TrialBalance};
 use crate::primitives::currency::Currency;
 use crate::primitives::exchange::Decimal;
-use crate::primitives::id::IdCipher;
+use crate::primitives::id::{IdCipher, ObjectKind};
 use crate::primitives::market::MarketRates;
 use crate::primitives::time::Timestamp;
 
@@ -79,6 +79,25 @@ impl Core {
     /// and the next start rebuilds it.
     pub(super) fn stored_record(&self, key: RecordKey) -> Option<Shared> {
         self.store.record(self.number, key).unwrap_or_else(|error| broken(&error))
+    }
+
+    /// A record as entry `seq` left it. The store has reached that entry.
+    fn stored_record_at(&self, key: RecordKey, seq: u64) -> Option<Shared> {
+        match self.store.record_at(self.number, key, seq).unwrap_or_else(|error| broken(&error)) {
+            AsOf::Image(record) => record,
+            AsOf::Entry(seq) => {
+                let entry = self.stored_entry(seq)?;
+                let change = entry.changes.iter().rev().find(|change| change.key == key)?;
+                Some(change.record().unwrap_or_else(|error| broken(&error)))
+            }
+        }
+    }
+
+    /// An entry that the store has reached.
+    fn stored_entry(&self, seq: u64) -> Option<JournalEntry> {
+        let position = self.store.position(self.number, seq).unwrap_or_else(|error| broken(&error))?;
+        let frame = self.reader.read_at(position).unwrap_or_else(|error| broken(&error));
+        Some(JournalEntry::from_bytes(&frame.payload).unwrap_or_else(|error| broken(&error)))
     }
 
     pub(super) fn stored_key(&self, key: &[u8; 16], now: Timestamp) -> Option<Use> {
@@ -226,7 +245,13 @@ impl Platform {
         };
         let _admitted = self.core.admission.try_acquire().map_err(|_| SubmitError::Overloaded)?;
         match self.enqueue(request, at).await {
-            Ok(Ok(Settled::Answer(answer))) => Ok(answer),
+            Ok(Ok(Settled::Answer(answer))) => {
+                // Who deletes a person is told so when its key is gone.
+                if matches!(&answer.reply, Reply::Deleted(id) if id.kind == ObjectKind::Customer) {
+                    self.reach(answer.seq).await;
+                }
+                Ok(answer)
+            }
             Ok(Ok(Settled::Replay(seq))) => self.replay(seq).await,
             Ok(Err(error)) => Err(error),
             Err(_) => Err(SubmitError::Stopping),
@@ -240,6 +265,19 @@ impl Platform {
         // A router that is gone drops the message, and with it the sender: the receiver sees it.
         self.router.do_send(Submit(Submission { request, at, reply }));
         receiver
+    }
+
+    /// What the same request came to when it used its idempotency key first, if it did.
+    pub async fn earlier(&self, key: &IdempotencyKey) -> Option<Answer> {
+        let seen = self.router.send(AskKey(key.key)).await.ok()?;
+        self.durable(seen.seq).await;
+        let used = match seen.value {
+            Known::Fresh => None,
+            Known::Used(used) => Some(used),
+            Known::AskStore => self.core.stored_key(&key.key, seen.now),
+        };
+        let used = used.filter(|used| (used.endpoint, used.parameters) == (key.endpoint, key.parameters))?;
+        self.replay(used.seq).await.ok()
     }
 
     async fn replay(&self, seq: u64) -> Result<Answer, SubmitError> {
@@ -261,6 +299,12 @@ impl Platform {
             .zip(keys)
             .map(|(at_hand, key)| at_hand.unwrap_or_else(|| self.core.stored_record(*key)))
             .collect()
+    }
+
+    /// Records as entry `seq`, which is durable, left them. `None` where there was none yet.
+    pub async fn records_at(&self, keys: &[RecordKey], seq: u64) -> Vec<Option<Shared>> {
+        self.reach(seq).await;
+        keys.iter().map(|key| self.core.stored_record_at(*key, seq)).collect()
     }
 
     /// An account's books and the platform's time, durable before this returns.
@@ -322,10 +366,7 @@ impl Platform {
             return None;
         }
         self.reach(seq).await;
-        let position = self.core.store.position(self.core.number, seq).unwrap_or_else(|error| broken(&error))?;
-        let frame = self.core.reader.read_at(position).unwrap_or_else(|error| broken(&error));
-        let entry = JournalEntry::from_bytes(&frame.payload).unwrap_or_else(|error| broken(&error));
-        Some(Arc::new(entry))
+        self.core.stored_entry(seq).map(Arc::new)
     }
 
     /// The trial balance, and the sequence it stands at.

@@ -1,6 +1,8 @@
 //! The projector: one thread that follows the journal into the object store.
 //!
-//! **Owns** how far the store is, and tells it: to whoever waits for a list to be complete, and as lag.
+//! **Owns** how far the store is, and tells it: to whoever waits for a list to be complete, and as lag. Erases the keys
+//! that durable entries say are to go, before the store counts those entries: so a key is gone once its entry is in the
+//! store, and a crash in between erases it again.
 //! **Never** holds up the money path: the journal's writer only hands it a group and goes on.
 //! **Why a thread of its own:** the store's worst batch stalls a second on compaction.
 //!
@@ -20,6 +22,7 @@ use tokio::sync::Notify;
 
 use super::journal::{Check, Durable, Frame, Position, ReadFrom, Reader};
 use super::store::{Projected, Store, StoreError};
+use super::vault::KeyVault;
 use crate::primitives::time::Timestamp;
 
 /// Entries that one batch of the store takes at most: enough to make its fixed costs small, few enough that who waits
@@ -30,6 +33,8 @@ const CATCH_UP_ENTRIES: usize = 4_096;
 /// How often what was written is brought to the disk.
 const SYNC_EVERY: Duration = Duration::from_secs(30);
 
+/// The keys of every platform.
+pub type Vaults = BTreeMap<u32, KeyVault>;
 /// Tells the time on the wall.
 pub type Wall = Box<dyn Fn() -> Timestamp + Send>;
 /// Called on the projector's thread, at most once.
@@ -107,7 +112,7 @@ impl Projector {
     ///
     /// # Errors
     /// [`StoreError::Io`] when the thread cannot be started.
-    pub fn start(store: Store, wall: Wall, on_failure: OnFailure) -> Result<Projector, StoreError> {
+    pub fn start(store: Store, vaults: Vaults, wall: Wall, on_failure: OnFailure) -> Result<Projector, StoreError> {
         let platforms = store.marks().into_iter().map(|(platform, mark)| (platform, PlatformMark::at(mark.seq)));
         let shared = Arc::new(Shared {
             began: Instant::now(),
@@ -120,7 +125,7 @@ impl Projector {
             stopped: AtomicBool::new(false),
         });
         let (queue, inbox) = channel();
-        let work = Work { store, wall, shared: Arc::clone(&shared), synced: Instant::now() };
+        let work = Work { store, vaults, wall, shared: Arc::clone(&shared), synced: Instant::now() };
         let folder = work.store.folder().to_owned();
         let thread = thread::Builder::new()
             .name("projector".to_owned())
@@ -266,6 +271,7 @@ impl Shared {
 
 struct Work {
     store: Store,
+    vaults: Vaults,
     wall: Wall,
     shared: Arc<Shared>,
     synced: Instant,
@@ -323,11 +329,11 @@ impl Work {
             projected.push(Projected::of(entry)?);
             reached.insert(entry.platform, entry.seq);
             if projected.len() == 2 * BATCH_ENTRIES {
-                self.store.apply(&projected)?;
+                project(&self.store, &self.vaults, &projected)?;
                 projected.clear();
             }
         }
-        self.store.apply(&projected)?;
+        project(&self.store, &self.vaults, &projected)?;
         self.shared.batches.fetch_add(1, Ordering::Relaxed);
         // Before anybody is told: who has waited sees no lag.
         self.shared.done.fetch_add(count as u64, Ordering::AcqRel);
@@ -344,6 +350,23 @@ impl Work {
         self.shared.busy_us.fetch_add(busy, Ordering::Relaxed);
         Ok(())
     }
+}
+
+/// Erases the keys that go with these entries, then puts the entries into the store.
+fn project(store: &Store, vaults: &Vaults, entries: &[Projected<'_>]) -> Result<(), StoreError> {
+    let mut erased: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for entry in entries {
+        let keys = entry.erased_keys()?;
+        if !keys.is_empty() {
+            erased.entry(entry.platform).or_default().extend(keys);
+        }
+    }
+    for (platform, keys) in erased {
+        let vault = vaults.get(&platform);
+        let unknown = || StoreError::Doubt(format!("platform {platform} has keys to erase, and no key file"));
+        vault.ok_or_else(unknown)?.erase(&keys)?;
+    }
+    store.apply(entries)
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> &str {
@@ -368,6 +391,7 @@ pub struct CaughtUp {
 /// [`StoreError::Journal`] when the journal cannot be read.
 pub fn catch_up(
     store: &Store,
+    vaults: &Vaults,
     reader: &Reader,
     wall: Timestamp,
     mut progress: impl FnMut(CaughtUp),
@@ -388,7 +412,7 @@ pub fn catch_up(
         let Some(last) = batch.last() else { break };
         so_far = CaughtUp { entries: so_far.entries + batch.len() as u64, position: Some(last.position) };
         let projected = batch.iter().map(Projected::of_frame).collect::<Result<Vec<_>, _>>()?;
-        store.apply(&projected)?;
+        project(store, vaults, &projected)?;
         progress(so_far);
     }
     store.sync()?;
@@ -414,11 +438,13 @@ fn check_ground(store: &Store, reader: &Reader) -> Result<(), StoreError> {
 mod tests {
     use std::sync::mpsc;
 
+    use super::super::entry::JournalEntry;
     use super::super::journal::sim::SimStorage;
     use super::super::journal::{Append, Journal, Options, ScanFrom, Storage, Writer, start};
     use super::super::store::testing::{PLATFORM, contents, plain};
     use super::super::store::{StoreOptions, testing};
     use super::*;
+    use crate::domain::record::{Record, RecordKey};
 
     const NOON: Timestamp = Timestamp(1_790_000_000_000);
 
@@ -452,7 +478,7 @@ mod tests {
     }
 
     fn projector(store: &Store) -> Projector {
-        Projector::start(store.clone(), Box::new(|| NOON), Box::new(|error| panic!("{error}"))).unwrap()
+        Projector::start(store.clone(), Vaults::new(), Box::new(|| NOON), Box::new(|error| panic!("{error}"))).unwrap()
     }
 
     fn wait(progress: &Progress, seq: u64) -> Result<(), ProjectorStopped> {
@@ -495,7 +521,7 @@ mod tests {
         };
         let reader = Reader::offline(Arc::new(house.disk.clone()));
         let store = house.store();
-        let none = catch_up(&store, &reader, NOON, |_| panic!("nothing to do")).unwrap();
+        let none = catch_up(&store, &Vaults::new(), &reader, NOON, |_| panic!("nothing to do")).unwrap();
         assert_eq!(none.entries, 0);
         drop(store);
 
@@ -503,7 +529,7 @@ mod tests {
         Store::wipe(&objects).unwrap();
         let store = house.store();
         let mut calls = 0;
-        let all = catch_up(&store, &reader, NOON, |_| calls += 1).unwrap();
+        let all = catch_up(&store, &Vaults::new(), &reader, NOON, |_| calls += 1).unwrap();
         assert_eq!((all.entries, calls), (300, 1));
         assert_eq!(contents(&store, PLATFORM, 300), followed);
         drop(store);
@@ -515,8 +541,63 @@ mod tests {
             reader.frames_from(ReadFrom::Beginning, Check::Chain).unwrap().map(Result::unwrap).collect();
         let first: Vec<_> = frames[..120].iter().map(|frame| Projected::of_frame(frame).unwrap()).collect();
         store.apply(&first).unwrap();
-        assert_eq!(catch_up(&store, &reader, NOON, |_| {}).unwrap().entries, 180);
+        assert_eq!(catch_up(&store, &Vaults::new(), &reader, NOON, |_| {}).unwrap().entries, 180);
         assert_eq!(contents(&store, PLATFORM, 300), followed);
+    }
+
+    /// Entry `seq` deletes a customer by rules of `version`; `key_no` is the customer's key.
+    fn deletion(seq: u64, version: u16, key_no: u32) -> Durable {
+        let mut record = testing::image(testing::seller(1), seq, key_no);
+        if let Record::Customer(customer) = &mut record {
+            customer.deleted = true;
+        }
+        let change = testing::change(RecordKey::head(1), &record, Vec::new());
+        let entry = JournalEntry { version, ..testing::entry(NOON, None, vec![change]) };
+        testing::durable(PLATFORM, seq, &entry)
+    }
+
+    #[test]
+    fn a_deleted_customers_key_is_gone_once_the_deletion_is_in_the_store_also_when_the_store_is_built_again() {
+        let deletions = [deletion(2, 1, 10), deletion(3, 2, 11), deletion(4, 2, 12)];
+        let expect_erased = |vault: &KeyVault| {
+            // The first rules sealed a customer's payments under the same key.
+            assert_eq!([9, 10, 11, 12, 13].map(|key| vault.is_erased(key)), [false, false, true, true, false]);
+        };
+        let house = House::new();
+        let store = house.store();
+        let vault = KeyVault::seeded(1, PLATFORM);
+        let vaults = Vaults::from([(PLATFORM, vault.clone())]);
+        let projector =
+            Projector::start(store, vaults, Box::new(|| NOON), Box::new(|error| panic!("{error}"))).unwrap();
+        let progress = projector.progress();
+        projector.send(vec![plain(PLATFORM, 1)]);
+        projector.send(deletions.to_vec());
+        wait(&progress, 4).unwrap();
+        expect_erased(&vault);
+        projector.stop();
+
+        // As after a crash between the journal's sync and the store.
+        let house = House::new();
+        let journal = house.journal(1, |_| {});
+        append(&journal, 1..=1);
+        for deletion in &deletions {
+            let payload = deletion.payload.clone();
+            journal.append(vec![Append { platform: PLATFORM, seq: deletion.seq, payload }]).unwrap();
+        }
+        journal.stop().unwrap();
+        let reader = Reader::offline(Arc::new(house.disk.clone()));
+        let vault = KeyVault::seeded(1, PLATFORM);
+        let vaults = Vaults::from([(PLATFORM, vault.clone())]);
+        let mut asked = 0;
+        catch_up(&house.store(), &vaults, &reader, NOON, |_| {
+            expect_erased(&vault);
+            asked += 1;
+        })
+        .unwrap();
+        assert_eq!(asked, 1);
+        Store::wipe(&house.folder.path().join("objects")).unwrap();
+        let none = catch_up(&house.store(), &Vaults::new(), &reader, NOON, |_| {}).unwrap_err();
+        assert!(none.to_string().contains("no key file"), "keys that cannot be found are not passed over: {none}");
     }
 
     #[test]
@@ -526,21 +607,24 @@ mod tests {
         append(&journal, 1..=20);
         journal.stop().unwrap();
         let store = house.store();
-        catch_up(&store, &Reader::offline(Arc::new(house.disk.clone())), NOON, |_| {}).unwrap();
+        catch_up(&store, &Vaults::new(), &Reader::offline(Arc::new(house.disk.clone())), NOON, |_| {}).unwrap();
 
         let other = House::new();
         let reader = Reader::offline(Arc::new(other.disk.clone()));
         let journal = other.journal(2, |_| {});
         append(&journal, 1..=3);
         journal.stop().unwrap();
-        assert!(matches!(catch_up(&store, &reader, NOON, |_| {}), Err(StoreError::Doubt(_))), "ahead");
+        assert!(matches!(catch_up(&store, &Vaults::new(), &reader, NOON, |_| {}), Err(StoreError::Doubt(_))), "ahead");
 
         let journal = other.journal(2, |_| {});
         let payload = plain(PLATFORM, 999).payload;
         journal.append(vec![Append { platform: PLATFORM, seq: 4, payload }]).unwrap();
         append(&journal, 5..=20);
         journal.stop().unwrap();
-        assert!(matches!(catch_up(&store, &reader, NOON, |_| {}), Err(StoreError::Doubt(_))), "another history");
+        assert!(
+            matches!(catch_up(&store, &Vaults::new(), &reader, NOON, |_| {}), Err(StoreError::Doubt(_))),
+            "another history"
+        );
     }
 
     #[test]
@@ -550,6 +634,7 @@ mod tests {
         let (tell, told) = mpsc::channel();
         let projector = Projector::start(
             store.clone(),
+            Vaults::new(),
             Box::new(|| NOON),
             Box::new(move |error| tell.send(error.to_string()).unwrap()),
         )
@@ -575,9 +660,13 @@ mod tests {
         let house = House::new();
         let store = house.store();
         let (tell, told) = mpsc::channel();
-        let projector =
-            Projector::start(store, Box::new(|| NOON), Box::new(move |error| tell.send(error.to_string()).unwrap()))
-                .unwrap();
+        let projector = Projector::start(
+            store,
+            Vaults::new(),
+            Box::new(|| NOON),
+            Box::new(move |error| tell.send(error.to_string()).unwrap()),
+        )
+        .unwrap();
         let mut garbage = plain(PLATFORM, 1);
         garbage.payload = bytes::Bytes::from_static(b"no entry");
         projector.send(vec![garbage]);
@@ -594,7 +683,8 @@ mod tests {
             let _ = gate.recv_timeout(Duration::from_secs(10));
             NOON
         };
-        let projector = Projector::start(store, Box::new(wall), Box::new(|error| panic!("{error}"))).unwrap();
+        let projector =
+            Projector::start(store, Vaults::new(), Box::new(wall), Box::new(|error| panic!("{error}"))).unwrap();
         let progress = projector.progress();
         assert_eq!(progress.lag(), Lag::default());
         projector.send(vec![plain(PLATFORM, 1)]);

@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::account_actor::{AccountActor, Apply, Ask};
 use super::clock;
+use super::idempotency::Known;
 use super::journal::{Append, Writer};
 use super::machine::{Decided, Fetch, Machine, Step};
 use super::platform::{Answer, Core, RatesInForce, SubmitError};
@@ -110,6 +111,11 @@ pub struct AskRule(pub String);
 #[derive(Debug, Message)]
 #[rtype(result = "Seen<RatesInForce>")]
 pub struct AskRates;
+
+/// Asks what is at hand of an idempotency key.
+#[derive(Debug, Message)]
+#[rtype(result = "Seen<Known>")]
+pub struct AskKey(pub [u8; 16]);
 
 /// The state of a platform between two batches.
 #[derive(Debug)]
@@ -345,6 +351,16 @@ impl Handler<AskRates> for RouterActor {
         let (now, machine) = (work.now(), &work.machine);
         let value = RatesInForce { tables: machine.state.tables.clone(), market: Arc::clone(machine.rates()), now };
         Seen { value, seq: machine.state.seq, now }
+    }
+}
+
+impl Handler<AskKey> for RouterActor {
+    type Result = Seen<Known>;
+
+    fn handle(&mut self, AskKey(key): AskKey, _: &mut Context<RouterActor>) -> Self::Result {
+        let work = self.work();
+        let (state, now) = (&work.machine.state, work.now());
+        Seen { value: state.idempotency.find(&key, now), seq: state.seq, now }
     }
 }
 

@@ -1701,7 +1701,7 @@ mod tests {
     fn the_journal_is_replayed_from_the_first_entry_that_the_snapshot_lacks() {
         use super::super::journal::sim::SimStorage;
         use super::super::journal::{Append, Check, Journal, Options, ScanFrom, Storage, start};
-        use super::super::projector::catch_up;
+        use super::super::projector::{Vaults, catch_up};
         use super::super::store::{StoreOptions, testing::plain};
         let disk = SimStorage::new();
         let storage: Arc<dyn Storage> = Arc::new(disk.clone());
@@ -1718,7 +1718,7 @@ mod tests {
         let reader = Reader::offline(storage);
         let place = Place::new();
         let store = Store::open(&place.path().join("objects"), StoreOptions::default(), Timestamp(0)).unwrap();
-        catch_up(&store, &reader, Timestamp(0), |_| {}).unwrap();
+        catch_up(&store, &Vaults::new(), &reader, Timestamp(0), |_| {}).unwrap();
         let marks = store.marks();
         assert!(in_journal(&store, &reader)(1, 40, &marks[&1].hash));
         assert!(!in_journal(&store, &reader)(1, 41, &marks[&1].hash), "beyond its end");

@@ -1,7 +1,7 @@
 //! The object store: records and list indexes as the API reads them. A cache of the journal, written by the projector.
 //!
-//! **Owns** the folder `objects/` (fjall): every record's latest image, the list indexes, where each entry lies in the
-//! journal, and which idempotency keys were used.
+//! **Owns** the folder `objects/` (fjall): every record's latest image and which entries changed it, the list indexes,
+//! where each entry lies in the journal, and which idempotency keys were used.
 //! **Never** decides, never holds what the journal does not: on any doubt it is wiped and built again.
 //! **Why a store beside the journal:** an id must lead to its record by one read, and a page of a list to its rows by
 //! one scan, also when there are a hundred million of them.
@@ -17,6 +17,7 @@
 //! | keyspace        | key                                                        | value                              |
 //! |-----------------|------------------------------------------------------------|------------------------------------|
 //! | `records`       | platform u32, birth u64, child u32                         | encoded record                     |
+//! | `changes`       | platform u32, birth u64, child u32, seq u64                | none; only where seq is not birth  |
 //! | `index`         | platform u32, account u64, class u8, seq u64, ordinal u16  | varints: kinds, seq - birth, child |
 //! | `entries`       | platform u32, seq u64                                      | position in the journal u64        |
 //! | `idempotency_N` | platform u32, key hash 16                                  | endpoint 8, parameters 16, varints: seq, time |
@@ -38,7 +39,7 @@ use fjall::{
 };
 use minicbor::Decode;
 
-use super::entry::decode_record;
+use super::entry::{decode_record, erased_key};
 use super::journal::{Durable, Frame, Position};
 use super::platform::IndexHit;
 use crate::domain::decide::{Class, IndexRow};
@@ -47,9 +48,10 @@ use crate::ledger::AccountNo;
 use crate::primitives::time::Timestamp;
 
 /// Version of the rows. Another version is wiped and built again.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 const RECORDS: &str = "records";
+const CHANGES: &str = "changes";
 const INDEX: &str = "index";
 const ENTRIES: &str = "entries";
 const META: &str = "meta";
@@ -94,6 +96,9 @@ pub enum StoreError {
     /// The journal could not be read while the store was brought up to it.
     #[error(transparent)]
     Journal(#[from] super::journal::JournalError),
+    /// Keys that the journal says are to go cannot be erased.
+    #[error(transparent)]
+    Keys(#[from] super::vault::VaultError),
 }
 
 impl StoreError {
@@ -171,6 +176,18 @@ impl<'a> Projected<'a> {
     }
 }
 
+impl Projected<'_> {
+    /// Keys of the vault that go because of this entry.
+    ///
+    /// # Errors
+    /// [`StoreError::Doubt`]: a record that cannot be read.
+    pub fn erased_keys(&self) -> Result<Vec<u32>, StoreError> {
+        let erased = |change: &ChangeView<'_>| erased_key(self.entry.version, change.after).transpose();
+        let keys: Result<Vec<u32>, _> = self.entry.changes.iter().filter_map(erased).collect();
+        keys.map_err(|error| unreadable(self.platform, self.seq, &error))
+    }
+}
+
 fn unreadable(platform: u32, seq: u64, error: &minicbor::decode::Error) -> StoreError {
     StoreError::doubt(format!("entry {seq} of platform {platform} cannot be read: {error}"))
 }
@@ -179,6 +196,9 @@ fn unreadable(platform: u32, seq: u64, error: &minicbor::decode::Error) -> Store
 #[derive(Clone, Debug, PartialEq, Decode)]
 #[cbor(map)]
 pub struct EntryView<'a> {
+    /// Rules that decided it.
+    #[n(0)]
+    pub version: u16,
     /// The platform's time.
     #[n(1)]
     pub now: Timestamp,
@@ -241,6 +261,16 @@ pub struct IdempotencyHit {
     pub at: Timestamp,
 }
 
+/// Where a record's image as of an entry is to be found.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AsOf {
+    /// Here: it has not changed since. `None`: there was no such record.
+    Image(Option<Shared>),
+    /// In this entry of the journal: of those until then that changed it, the last. Where that entry did not change it,
+    /// there was no such record.
+    Entry(u64),
+}
+
 /// The store. Cheap to clone; any thread may read, one writes.
 #[derive(Clone)]
 pub struct Store {
@@ -252,6 +282,7 @@ struct Inner {
     options: StoreOptions,
     db: Database,
     records: Keyspace,
+    changes: Keyspace,
     index: Keyspace,
     entries: Keyspace,
     meta: Keyspace,
@@ -335,6 +366,7 @@ impl Store {
                 folder: folder.to_owned(),
                 options,
                 records: open(RECORDS)?,
+                changes: open(CHANGES)?,
                 index: open(INDEX)?,
                 entries: open(ENTRIES)?,
                 meta,
@@ -490,6 +522,7 @@ impl Store {
             // Into the page cache: a killed daemon finds it there. After a power cut the journal fills in.
             .durability(Some(PersistMode::Buffer));
         put(&mut batch, &inner.records, RECORDS, &rows.records, &mut witness);
+        put(&mut batch, &inner.changes, CHANGES, &rows.changes, &mut witness);
         put(&mut batch, &inner.index, INDEX, &rows.index, &mut witness);
         put(&mut batch, &inner.entries, ENTRIES, &rows.entries, &mut witness);
         put(&mut batch, generation, &format!("{IDEMPOTENCY}{number}"), &rows.idempotency, &mut witness);
@@ -601,6 +634,36 @@ impl Store {
         })
     }
 
+    /// A record as entry `seq` left it; the store must have reached that entry.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn record_at(&self, platform: u32, key: RecordKey, seq: u64) -> Result<AsOf, StoreError> {
+        // The image first: where no later change is known after it was read, it is none of a later one.
+        let now = self.record(platform, key)?;
+        self.noting(|| {
+            let rows = |first, last| {
+                let (first, last) = (change_key(platform, key, first), change_key(platform, key, last));
+                self.inner.changes.range::<[u8; CHANGE_KEY], _>(first..=last)
+            };
+            let later = seq.checked_add(1).and_then(|next| rows(next, u64::MAX).next());
+            if key.birth > seq {
+                return Ok(AsOf::Image(None));
+            }
+            if later.is_none() {
+                return Ok(AsOf::Image(now));
+            }
+            match rows(0, seq).next_back() {
+                None => Ok(AsOf::Entry(key.birth)),
+                Some(row) => {
+                    let (row, _) = row.into_inner().map_err(StoreError::engine("read when a record changed"))?;
+                    let seq = row.get(RECORD_KEY..).and_then(|mut seq| take_u64(&mut seq));
+                    Ok(AsOf::Entry(seq.ok_or_else(|| StoreError::doubt("a key of a change is too short"))?))
+                }
+            }
+        })
+    }
+
     /// A page of a list index: up to `limit` places, newest first when `descending`, strictly beyond `after` in the
     /// direction of travel.
     ///
@@ -706,9 +769,9 @@ impl Store {
     /// Bytes on disk by keyspace, without the engine's own journal.
     pub fn disk_bytes_by_keyspace(&self) -> BTreeMap<String, u64> {
         let inner = &*self.inner;
-        let mut sizes: BTreeMap<String, u64> = [RECORDS, INDEX, ENTRIES, META]
+        let mut sizes: BTreeMap<String, u64> = [RECORDS, CHANGES, INDEX, ENTRIES, META]
             .into_iter()
-            .zip([&inner.records, &inner.index, &inner.entries, &inner.meta])
+            .zip([&inner.records, &inner.changes, &inner.index, &inner.entries, &inner.meta])
             .map(|(name, keyspace)| (name.to_owned(), keyspace.disk_space()))
             .collect();
         let generations = inner.generations.read().unwrap_or_else(PoisonError::into_inner);
@@ -723,6 +786,7 @@ impl Store {
 #[derive(Default)]
 struct Rows<'a> {
     records: BTreeMap<[u8; RECORD_KEY], &'a [u8]>,
+    changes: BTreeMap<[u8; CHANGE_KEY], [u8; 0]>,
     index: BTreeMap<[u8; INDEX_KEY], Vec<u8>>,
     entries: BTreeMap<[u8; ENTRY_KEY], [u8; 8]>,
     idempotency: BTreeMap<[u8; IDEMPOTENCY_KEY], Vec<u8>>,
@@ -730,7 +794,7 @@ struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     fn len(&self) -> usize {
-        self.records.len() + self.index.len() + self.entries.len() + self.idempotency.len()
+        self.records.len() + self.changes.len() + self.index.len() + self.entries.len() + self.idempotency.len()
     }
 
     fn add(&mut self, entry: &Projected<'a>, keep_key: bool) {
@@ -738,6 +802,10 @@ impl<'a> Rows<'a> {
         let mut ordinal: u16 = 0;
         for change in &entry.changes {
             self.records.insert(record_key(*platform, change.key), change.after);
+            // What its birth made needs no row, and that is most of what there is.
+            if change.key.birth != *seq {
+                self.changes.insert(change_key(*platform, change.key, *seq), []);
+            }
             for row in &change.index {
                 let key = index_key(*platform, row.account, row.class, *seq, ordinal);
                 // An entry is bounded at 1 MiB, so it has no 65,536 rows.
@@ -794,6 +862,7 @@ impl Mark {
 // Rows as bytes
 
 const RECORD_KEY: usize = 4 + 8 + 4;
+const CHANGE_KEY: usize = RECORD_KEY + 8;
 const INDEX_KEY: usize = 4 + 8 + 1 + 8 + 2;
 const ENTRY_KEY: usize = 4 + 8;
 const IDEMPOTENCY_KEY: usize = 4 + 16;
@@ -803,6 +872,13 @@ fn record_key(platform: u32, key: RecordKey) -> [u8; RECORD_KEY] {
     bytes[..4].copy_from_slice(&platform.to_be_bytes());
     bytes[4..12].copy_from_slice(&key.birth.to_be_bytes());
     bytes[12..].copy_from_slice(&key.child.to_be_bytes());
+    bytes
+}
+
+fn change_key(platform: u32, key: RecordKey, seq: u64) -> [u8; CHANGE_KEY] {
+    let mut bytes = [0; CHANGE_KEY];
+    bytes[..RECORD_KEY].copy_from_slice(&record_key(platform, key));
+    bytes[RECORD_KEY..].copy_from_slice(&seq.to_be_bytes());
     bytes
 }
 
@@ -926,7 +1002,7 @@ fn keyspace_options(name: &str, options: StoreOptions) -> KeyspaceCreateOptions 
             .expect_point_read_hits(true)
             .filter_policy(bits(10.0)),
         // Scanned, never looked up.
-        INDEX => tuned
+        INDEX | CHANGES => tuned
             .max_memtable_size(options.memtable_bytes)
             .data_block_size_policy(BlockSizePolicy::all(8 << 10))
             .filter_policy(FilterPolicy::all(FilterPolicyEntry::None)),
@@ -1125,6 +1201,54 @@ mod tests {
         assert_eq!(version(&store, key), Some(15));
         apply(&store, &[image(4, 5)]);
         assert_eq!(version(&store, key), Some(5));
+    }
+
+    #[test]
+    fn a_record_is_found_as_any_entry_left_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder);
+        let head = RecordKey::head(2);
+        let (twin, child, late) =
+            (RecordKey { birth: 2, child: 1 }, RecordKey { birth: 2, child: 2 }, RecordKey::head(9));
+        // What changes in entries 1 to 9; a record's version is the entry.
+        let changes: [&[RecordKey]; 9] = [
+            &[RecordKey::PLATFORM],
+            &[head, twin],
+            &[],
+            &[head],
+            &[child],
+            &[head, child],
+            &[],
+            &[RecordKey::PLATFORM],
+            &[late],
+        ];
+        for (seq, keys) in (1..).zip(changes) {
+            let version = u32::try_from(seq).unwrap();
+            let changes =
+                keys.iter().map(|key| change(*key, &image(seller(1), key.birth, version), Vec::new())).collect();
+            apply(&store, &[durable(PLATFORM, seq, &entry(NOON, None, changes))]);
+        }
+        // The same entries of another platform are another platform's.
+        apply(&store, &[durable(2, 1, &entry(NOON, None, vec![change(head, &image(seller(1), 2, 0), Vec::new())]))]);
+        // Written as the entry that an image is in, 0 for no such record, or with a question mark: look into the entry.
+        for (key, as_of) in [
+            (RecordKey::PLATFORM, ["1?", "1?", "1?", "1?", "1?", "1?", "1?", "8", "8"]),
+            (head, ["0", "2?", "2?", "4?", "4?", "6", "6", "6", "6"]),
+            (twin, ["0", "2", "2", "2", "2", "2", "2", "2", "2"]),
+            (child, ["0", "2?", "2?", "2?", "5?", "6", "6", "6", "6"]),
+            (late, ["0", "0", "0", "0", "0", "0", "0", "0", "9"]),
+            (RecordKey::head(7), ["0"; 9]),
+        ] {
+            let found = (1..=9).map(|seq| match store.record_at(PLATFORM, key, seq).unwrap() {
+                AsOf::Image(None) => "0".to_owned(),
+                AsOf::Image(Some(record)) => match &*record {
+                    crate::domain::record::Record::Customer(customer) => customer.key_no.to_string(),
+                    other => panic!("{other:?}"),
+                },
+                AsOf::Entry(seq) => format!("{seq}?"),
+            });
+            assert_eq!(found.collect::<Vec<_>>(), as_of, "{key:?}");
+        }
     }
 
     #[test]

@@ -302,19 +302,24 @@ impl KeyVault {
         }
     }
 
-    /// Erases a key for ever: what it sealed opens to nothing. It is gone from disk when this returns.
+    /// Erases keys for ever: what they sealed opens to nothing. They are gone from disk when this returns.
     ///
     /// # Errors
-    /// [`VaultError`]; then the key may or may not be gone.
-    pub fn erase(&self, key_no: u32) -> Result<(), VaultError> {
+    /// [`VaultError`]; then any of them may or may not be gone.
+    pub fn erase(&self, key_nos: &[u32]) -> Result<(), VaultError> {
         match &*self.keys {
             Keys::Seeded { any_erased, erased, .. } => {
-                erased.write().unwrap_or_else(PoisonError::into_inner).insert(key_no);
+                erased.write().unwrap_or_else(PoisonError::into_inner).extend(key_nos);
                 any_erased.store(true, Ordering::Release);
                 Ok(())
             }
-            Keys::File(file) => file.erase(key_no),
+            Keys::File(file) => file.erase(key_nos),
         }
+    }
+
+    /// Whether a key was erased: it had been taken into use, and it is not damaged but gone.
+    pub fn is_erased(&self, key_no: u32) -> bool {
+        key_no < self.available() && self.key(key_no).is_none() && !self.damaged().contains(&key_no)
     }
 
     fn grow_ahead(&self) {
@@ -544,15 +549,18 @@ impl KeyFile {
         Ok(())
     }
 
-    fn erase(&self, key_no: u32) -> Result<(), VaultError> {
+    fn erase(&self, key_nos: &[u32]) -> Result<(), VaultError> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(cell) = self.cell(key_no).filter(|_| key_no < self.available()) else { return Ok(()) };
-        for word in cell {
-            word.store(0, Ordering::Relaxed);
+        for &key_no in key_nos {
+            let Some(cell) = self.cell(key_no).filter(|_| key_no < self.available()) else { continue };
+            for word in cell {
+                word.store(0, Ordering::Relaxed);
+            }
+            // Also where memory has none: whoever erased it may have died before its sync.
+            let at = block_at(key_no / BLOCK_KEYS) + u64::from(key_no % BLOCK_KEYS) * ROW_BYTES as u64;
+            self.file.write_at(&[0; ROW_BYTES], at).map_err(|e| self.io("erase a key", e))?;
         }
-        let at = block_at(key_no / BLOCK_KEYS) + u64::from(key_no % BLOCK_KEYS) * ROW_BYTES as u64;
-        self.file.write_at(&[0; ROW_BYTES], at).map_err(|e| self.io("erase a key", e))?;
-        self.file.sync_data().map_err(|e| self.io("sync an erased key", e))
+        self.file.sync_data().map_err(|e| self.io("sync erased keys", e))
     }
 
     fn io(&self, doing: &str, source: io::Error) -> VaultError {
@@ -682,7 +690,7 @@ mod tests {
         let vault = KeyVault::open(Arc::clone(&storage), 1, Absent::Create).unwrap();
         let (ada, bob) = (sealed(&vault, 10, "Ada"), sealed(&vault, 11, "Bob"));
         let before = std::fs::read(folder.path().join("keys/0000000001.keys")).unwrap();
-        vault.erase(10).unwrap();
+        vault.erase(&[10]).unwrap();
         let after = std::fs::read(folder.path().join("keys/0000000001.keys")).unwrap();
         assert_eq!(before.iter().zip(&after).filter(|(b, a)| b != a && **a != 0).count(), 0);
         let row = usize::try_from(block_at(0)).unwrap() + 10 * ROW_BYTES;
@@ -691,6 +699,7 @@ mod tests {
         for vault in [vault, KeyVault::open(storage, 1, Absent::Refuse).unwrap()] {
             assert_eq!(opened(&vault, &ada), None);
             assert_eq!(opened(&vault, &bob).as_deref(), Some("Bob"));
+            assert_eq!((vault.is_erased(10), vault.is_erased(11), vault.is_erased(BLOCK_KEYS)), (true, false, false));
             assert!(vault.damaged().is_empty(), "erased is not damaged");
             assert!(vault.seal(10, NONCE, b"again").is_empty(), "nothing more is kept of who was erased");
         }
@@ -719,7 +728,7 @@ mod tests {
         assert_ne!(sealed(&KeyVault::seeded(42, 2), 5, "same"), once);
         assert_ne!(sealed(&KeyVault::seeded(43, 1), 5, "same"), once);
         let vault = KeyVault::seeded(42, 1);
-        vault.erase(5).unwrap();
+        vault.erase(&[5]).unwrap();
         assert_eq!(opened(&vault, &once), None);
     }
 
@@ -754,6 +763,7 @@ mod tests {
         std::fs::write(&path, bytes).unwrap();
         let vault = KeyVault::open(storage, 1, Absent::Refuse).unwrap();
         assert_eq!(vault.damaged(), [1]);
+        assert!(!vault.is_erased(1), "damaged is not erased");
         assert_eq!(opened(&vault, &hit), None);
         assert_eq!(opened(&vault, &spared).as_deref(), Some("spared"));
     }
@@ -818,7 +828,7 @@ mod tests {
             promises.push((disk.operation_count(), sealed(&vault, block * BLOCK_KEYS, "later")));
         }
         let erased = sealed(&vault, 77, "erased");
-        vault.erase(77).unwrap();
+        vault.erase(&[77]).unwrap();
         let erased_at = disk.operation_count();
         drop(vault);
         // Opening writes too, and must not put anything at risk.

@@ -12,7 +12,7 @@ use florin::engine::journal::{Append, Check, FileStorage, Frame, Journal, Option
 use florin::engine::recovery::Replayed;
 use serde_json::{Value, json};
 
-use crate::daemon::run;
+use crate::daemon::{Daemon, files, run, text};
 use crate::story::{DUE_KINDS, KINDS, Story, decide_again, fresh, kinds};
 
 /// The first format's journal; written anew where that is asked for.
@@ -109,6 +109,41 @@ fn the_journal_of_format_1_replays_to_its_digest_and_is_decided_again_equally() 
         }
         assert_eq!(plain.digest(), replayed.digest());
     }
+}
+
+/// An old journal is an old data folder: it is served, its texts open, and it goes on by today's rules.
+#[test]
+fn the_journal_of_format_1_is_served_and_goes_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    for (path, bytes) in files(&V1) {
+        let to = data.join(path.strip_prefix(&*V1).expect("inside"));
+        std::fs::create_dir_all(to.parent().expect("a folder")).expect("a folder");
+        std::fs::write(to, bytes).expect("a copy");
+    }
+    let daemon = Daemon::start(&data);
+    let client = &mut daemon.client();
+    let customer = client.list(None, "/v1/customers").last().cloned().expect("a customer");
+    assert_eq!(customer["name"], "Grace");
+    let path = format!("/v1/payment_intents?customer={}", text(&customer["id"]));
+    let paid = client.list(None, &path).last().cloned().expect("a payment");
+    assert_eq!((&paid["description"], &paid["metadata"]["order"]), (&json!("Two chairs"), &json!("o-1")));
+    let charge = format!("/v1/charges/{}", text(&paid["latest_charge"]));
+    assert_eq!(client.get(&charge).ok()["description"], "Two red chairs");
+    client.post(&charge, &[("metadata[order]", "o-2")]).ok();
+    let charge = client.get(&charge).ok();
+    assert_eq!((&charge["description"], &charge["metadata"]["order"]), (&json!("Two red chairs"), &json!("o-2")));
+    client.post("/v1/refunds", &[("charge", text(&charge["id"])), ("amount", "1")]).ok();
+    daemon.stop();
+
+    let done = run(&["verify", data.to_str().expect("a path"), "--json"]);
+    assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
+    let report: Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    let (old, all) = (expected(&V1)["entries"].as_u64().expect("a count"), report["entries"].as_u64());
+    assert_eq!(all.map(|all| all > old), Some(true), "{report}");
+    let by_law = report["platforms"][0]["checked_by_law"].as_u64();
+    let is_old = expected(&V1)["decision_version"] != DECISION_VERSION;
+    assert_eq!(by_law, Some(if is_old { old } else { 0 }), "{report}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::{BillingDetails, Hash, Rendered, Shipping, Sink, ToTree, Words, attem
 use crate::domain::record::{
     Charge as ChargeRecord, FlowRecord, Record, RecordKey, RowSource, Slot, Split, Transfer, TransferSource,
 };
-use crate::domain::seal::Sealed;
+use crate::domain::seal::{CHARGED_CARD, Sealed, Texts};
 use crate::ledger::AccountNo;
 use crate::primitives::id::{ObjectId, ObjectKind};
 use crate::primitives::time::Timestamp;
@@ -156,7 +156,8 @@ pub struct Found<'a> {
     pub flow: &'a FlowRecord,
     /// Birth of the customer.
     pub customer: Option<u64>,
-    private: &'a Sealed,
+    /// The texts that it is in.
+    pub private: &'a Sealed,
     /// It is not the flow's latest charge.
     superseded: bool,
 }
@@ -230,6 +231,39 @@ fn destination_transfer(flow: &FlowRecord) -> Option<(u16, &Transfer)> {
     }
 }
 
+/// Who a charge's card belonged to.
+pub enum Payer<'a> {
+    /// Kept with the charge's texts.
+    Kept(&'a Texts),
+    /// A charge of the first rules did not keep it: then it is what its payment method says, if that is still there.
+    Method(Option<payment_method::Source<'a>>),
+}
+
+impl<'a> Payer<'a> {
+    /// Of a charge with these texts.
+    ///
+    /// # Errors
+    /// [`Stop`], but not where the payment method is gone.
+    pub fn of(view: &View<'a>, charge: &ChargeRecord, texts: &'a Texts) -> Rendered<Payer<'a>> {
+        if texts.under(CHARGED_CARD).next().is_some() {
+            return Ok(Payer::Kept(texts));
+        }
+        match payment_method::source(view, &charge.method) {
+            Ok(source) => Ok(Payer::Method(Some(source))),
+            Err(Stop::Gone) => Ok(Payer::Method(None)),
+            Err(stop) => Err(stop),
+        }
+    }
+
+    /// The billing details.
+    pub fn billing(&self) -> BillingDetails<'_> {
+        match self {
+            Payer::Kept(texts) => Words::new(texts, CHARGED_CARD).billing("billing_details"),
+            Payer::Method(method) => method.as_ref().map(payment_method::Source::billing).unwrap_or_default(),
+        }
+    }
+}
+
 /// The charge of a `ch_` id.
 ///
 /// # Errors
@@ -240,11 +274,8 @@ pub fn render_card<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered
     let texts = view.texts(private);
     let own_texts = if superseded { texts.under("ch.").next().is_some() } else { flow.charge_text_split };
     let words = Words::new(&texts, if own_texts { "ch." } else { "pi." });
-    let method = match payment_method::source(view, &charge.method) {
-        Ok(source) => Some(source),
-        Err(Stop::Gone) => None,
-        Err(stop) => return Err(stop),
-    };
+    let payer = Payer::of(view, charge, &texts)?;
+    let billing = payer.billing();
     let transfer = if superseded || charge.failure.is_some() { None } else { destination_transfer(flow) };
     let slot_id = |kind, slot| view.id(&key.id(kind, slot));
     let fee_slot = transfer.map_or(Slot::MAIN, |(slot, _)| slot);
@@ -263,7 +294,6 @@ pub fn render_card<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered
     let on_behalf_of = flow.intent.as_ref().and_then(|intent| intent.on_behalf_of);
     let card = flow.shown_intent().is_none().then(|| {
         let id = ObjectId { kind: ObjectKind::Card, ..charge.method.id() };
-        let billing = method.as_ref().map(payment_method::Source::billing).unwrap_or_default();
         Source::Card(Box::new(card::charged(view, &id, &charge.card, &billing)))
     });
     sink.put(&Charge {
@@ -276,7 +306,7 @@ pub fn render_card<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered
         application_fee: fee.map(|_| slot_id(ObjectKind::ApplicationFee, fee_slot)),
         application_fee_amount: fee.map(|fee| fee.amount).or(asked_fee),
         balance_transaction: row_among(view, key, &flow.rows, &source),
-        billing_details: method.as_ref().map(payment_method::Source::billing).unwrap_or_default(),
+        billing_details: billing,
         calculated_statement_descriptor: words
             .get("statement_descriptor")
             .or_else(|| words.get("calculated_statement_descriptor"))

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::super::view::{Id, Stop, View};
-use super::payment_method::{self, brand};
+use super::payment_method::brand;
 use super::{
     Address, BillingDetails, Hash, Rendered, Sink, ToTree, Words, balance_transaction, charge, payment_intent,
 };
@@ -337,12 +337,9 @@ pub fn render<S: Sink>(view: &View<'_>, id: &ObjectId, sink: S) -> Rendered<S::O
     view.want([key, RecordKey::head(id.birth)])?;
     let dispute = find(view, key)?;
     let of = charge::find(view, id.birth, dispute.charge_attempt)?;
-    let method = match payment_method::source(view, &of.charge.method) {
-        Ok(source) => Some(source),
-        Err(Stop::Gone) => None,
-        Err(stop) => return Err(stop),
-    };
-    let payer = method.as_ref().map(payment_method::Source::billing).unwrap_or_default();
+    let charged = view.texts(of.private);
+    let payer = charge::Payer::of(view, of.charge, &charged)?;
+    let payer = payer.billing();
     let texts = view.texts(&dispute.private);
     let words = Words::new(&texts, "");
     let evidence = evidence(&texts, &payer);

@@ -1,5 +1,5 @@
 //! `event`: a function of its own journal entry. The snapshot is rendered from the entry's after-images, what changed
-//! from its before-images; nothing of it is stored as text.
+//! from its before-images, and what it names beside them as the entry left it; nothing of it is stored as text.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -60,10 +60,11 @@ fn shows_before(kind: EventKind) -> bool {
     kind.wire().ends_with(".deleted")
 }
 
-/// Records after the entry, and before it where it says so.
-fn stages(entry: &JournalEntry) -> Result<(Stage, Option<Stage>), ApiError> {
+/// Records after the entry, and before it where it says so. What the entry did not change was the same before.
+fn stages(seq: u64, entry: &JournalEntry) -> Result<(Stage, Option<Stage>), ApiError> {
     let broken = |_| ApiError::internal();
-    let (mut after, mut before, mut has_before) = (Stage::at(entry.now), Stage::at(entry.now), false);
+    let stage = || Stage::after(seq, entry.now, Vec::new());
+    let (mut after, mut before, mut has_before) = (stage(), stage(), false);
     for change in &entry.changes {
         let record = change.record().map_err(broken)?;
         let earlier = match &change.before {
@@ -131,7 +132,7 @@ pub async fn of(
     ordinal: u16,
 ) -> Result<Option<Event>, ApiError> {
     let Some(happened) = entry.events.get(usize::from(ordinal)) else { return Ok(None) };
-    let (mut after, before) = stages(entry)?;
+    let (mut after, before) = stages(seq, entry)?;
     let books = entry.matured.as_ref().map(|matured| &matured.books);
     let mut object = snapshot(platform, secrets, &mut after, entry, happened, books).await?;
     let mut previous_attributes = None;

@@ -30,17 +30,25 @@ const DELAY_DAYS_MAX: i64 = 31;
 
 /// The account that the path names: a connected one of the platform, or the caller's own.
 pub async fn account(call: &Call, stage: &mut Stage) -> Result<AccountNo, ApiError> {
-    let text = call.path_text(0);
-    let refused = || ApiError::no_such("account", text, "account", Place::Path);
-    let id = call.id_of(text, &[ObjectKind::Account]).ok_or_else(refused)?;
-    let account = AccountNo(id.birth);
-    if !call.acting.is_platform() && account != call.acting {
-        return Err(refused());
-    }
+    let account = in_path(call)?;
     let found = painted(call.platform(), call.secrets(), stage, |view| {
         if view.account(account)?.deleted { Err(Stop::Gone) } else { Ok(()) }
     });
-    found.await?.map(|()| account).ok_or_else(refused)
+    found.await?.map(|()| account).ok_or_else(|| no_such(call))
+}
+
+/// The same for a command, which looks itself whether the account is still there: a replay must not.
+pub fn in_path(call: &Call) -> Result<AccountNo, ApiError> {
+    let id = call.id_of(call.path_text(0), &[ObjectKind::Account]).ok_or_else(|| no_such(call))?;
+    let account = AccountNo(id.birth);
+    if !call.acting.is_platform() && account != call.acting {
+        return Err(no_such(call));
+    }
+    Ok(account)
+}
+
+fn no_such(call: &Call) -> ApiError {
+    ApiError::no_such("account", call.path_text(0), "account", Place::Path)
 }
 
 async fn shown(call: &Call, stage: &mut Stage, account: AccountNo, expand: &Expand) -> Answered {
@@ -420,7 +428,7 @@ pub async fn own(call: Call) -> Answered {
 
 /// POST /v1/accounts/{account}
 pub async fn update(call: Call) -> Answered {
-    let account = account(&call, &mut Stage::default()).await?;
+    let account = in_path(&call)?;
     let fields = call.fields();
     let expand = expansion(&fields, &ACCOUNT)?;
     let (input, texts) = shared(call.edge(), call.platform().now().await, &fields)?;
@@ -431,7 +439,7 @@ pub async fn update(call: Call) -> Answered {
 
 /// DELETE /v1/accounts/{account}
 pub async fn delete(call: Call) -> Answered {
-    let account = account(&call, &mut Stage::default()).await?;
+    let account = in_path(&call)?;
     let fields = call.fields();
     let expand = expansion(&fields, &ACCOUNT)?;
     fields.finish()?;
@@ -484,14 +492,15 @@ pub async fn capability_retrieve(call: Call) -> Answered {
 
 /// POST /v1/accounts/{account}/capabilities/{capability}
 pub async fn capability_update(call: Call) -> Answered {
-    let mut stage = Stage::default();
-    let account = account(&call, &mut stage).await?;
+    let account = in_path(&call)?;
     let fields = call.fields();
     let expand = expansion(&fields, &CAPABILITY)?;
     let requested = fields.boolean("requested")?;
     fields.finish()?;
     let id = capability(&call, account)?;
     let Some(requested) = requested else {
+        let mut stage = Stage::default();
+        self::account(&call, &mut stage).await?;
         let body = respond::body(&call, &mut stage, &id, &expand).await?;
         return Ok(Done::json(body.ok_or_else(ApiError::internal)?));
     };
@@ -501,7 +510,7 @@ pub async fn capability_update(call: Call) -> Answered {
 
 /// POST /v1/accounts/{account}/reject
 pub async fn reject(call: Call) -> Answered {
-    let account = account(&call, &mut Stage::default()).await?;
+    let account = in_path(&call)?;
     let fields = call.fields();
     let expand = expansion(&fields, &ACCOUNT)?;
     let reason = fields.required_one_of("reason", &REASONS)?;
@@ -524,7 +533,7 @@ const REASONS: [(&str, RejectReason); 8] = [
 
 /// POST /v1/accounts/{account}/unreject
 pub async fn unreject(call: Call) -> Answered {
-    let account = account(&call, &mut Stage::default()).await?;
+    let account = in_path(&call)?;
     let fields = call.fields();
     let expand = expansion(&fields, &ACCOUNT)?;
     fields.finish()?;

@@ -10,7 +10,7 @@ use super::super::request::{Call, Edge};
 use super::super::respond::{self, Done};
 use super::super::texts::Texts;
 use super::super::view::{Stage, render as painted};
-use super::accounts::account;
+use super::accounts::{account, in_path};
 use super::tokens::bank;
 use super::{Answered, currency, expansion, methods, paging, persons};
 use crate::domain::command::{Command, ExternalInput, ExternalPatch};
@@ -147,7 +147,7 @@ fn ownership(fields: &Fields<'_>) -> Result<Option<Finding>, ApiError> {
 
 /// POST /v1/accounts/{account}/external_accounts
 pub async fn create(call: Call) -> Answered {
-    let account = account(&call, &mut Stage::default()).await?;
+    let account = in_path(&call)?;
     let fields = call.fields();
     let expand = expansion(&fields, &EXTERNAL_ACCOUNT)?;
     let mut texts = Texts::default();
@@ -180,7 +180,7 @@ pub async fn retrieve(call: Call) -> Answered {
 
 /// POST /v1/accounts/{account}/external_accounts/{id}
 pub async fn update(call: Call) -> Answered {
-    let account = account(&call, &mut Stage::default()).await?;
+    let account = in_path(&call)?;
     let external = id(&call, account)?;
     let fields = call.fields();
     let expand = expansion(&fields, &EXTERNAL_ACCOUNT)?;
@@ -192,7 +192,7 @@ pub async fn update(call: Call) -> Answered {
 
 /// DELETE /v1/accounts/{account}/external_accounts/{id}
 pub async fn delete(call: Call) -> Answered {
-    let account = account(&call, &mut Stage::default()).await?;
+    let account = in_path(&call)?;
     let external = id(&call, account)?;
     call.fields().finish()?;
     let command = Command::DeleteExternalAccount { external };

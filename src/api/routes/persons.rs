@@ -10,7 +10,7 @@ use super::super::request::Call;
 use super::super::respond;
 use super::super::texts::Texts;
 use super::super::view::{Stage, render as painted};
-use super::accounts::account;
+use super::accounts::{account, in_path};
 use super::{Answered, expansion, paging};
 use crate::domain::command::{Command, PersonInput};
 use crate::domain::decide::Class;
@@ -242,7 +242,7 @@ fn id(call: &Call, account: AccountNo) -> Result<ObjectId, ApiError> {
 
 /// POST /v1/accounts/{account}/persons
 pub async fn create(call: Call) -> Answered {
-    let account = account(&call, &mut Stage::default()).await?;
+    let account = in_path(&call)?;
     let fields = call.fields();
     let expand = expansion(&fields, &PERSON)?;
     let (input, texts) = told(&call, &fields)?;
@@ -266,7 +266,7 @@ pub async fn retrieve(call: Call) -> Answered {
 
 /// POST /v1/accounts/{account}/persons/{person}
 pub async fn update(call: Call) -> Answered {
-    let account = account(&call, &mut Stage::default()).await?;
+    let account = in_path(&call)?;
     let id = id(&call, account)?;
     let fields = call.fields();
     let expand = expansion(&fields, &PERSON)?;
@@ -278,7 +278,7 @@ pub async fn update(call: Call) -> Answered {
 
 /// DELETE /v1/accounts/{account}/persons/{person}
 pub async fn delete(call: Call) -> Answered {
-    let account = account(&call, &mut Stage::default()).await?;
+    let account = in_path(&call)?;
     let id = id(&call, account)?;
     call.fields().finish()?;
     let command = Command::DeletePerson { account, person: id.child };
