@@ -92,7 +92,7 @@ fn account(client: &mut Client, country: &str, particular: &str) -> String {
         ("individual[phone]", "0000000000"),
         ("individual[dob][day]", "1"),
         ("individual[dob][month]", "1"),
-        ("individual[dob][year]", "1901"),
+        ("individual[dob][year]", "1902"),
         ("individual[address][line1]", "address_full_match"),
         ("individual[address][city]", "Somewhere"),
         ("individual[address][state]", "NY"),
@@ -107,13 +107,15 @@ fn account(client: &mut Client, country: &str, particular: &str) -> String {
         ("external_account[object]", "bank_account"),
         ("external_account[country]", country),
     ];
-    parameters.extend(match country {
-        "US" => {
-            [("external_account[routing_number]", "110000000"), ("external_account[account_number]", "000123456789")]
-        }
-        "GB" => [("external_account[routing_number]", "108800"), ("external_account[account_number]", "00012345")],
-        _ => [("external_account[routing_number]", "11000"), ("external_account[account_number]", "000123456789")],
-    });
+    let (routing, number) = match country {
+        "US" => (Some("110000000"), "000123456789"),
+        "GB" => (Some("108800"), "00012345"),
+        "DE" => (None, "DE89370400440532013000"),
+        "SG" => (Some("1100000"), "000123456"),
+        _ => (Some("11000000"), "000123456789"),
+    };
+    parameters.push(("external_account[account_number]", number));
+    parameters.extend(routing.map(|routing| ("external_account[routing_number]", routing)));
     parameters.extend(match particular {
         "application" => vec![
             ("controller[fees][payer]", "application"),

@@ -90,7 +90,7 @@ fn seller(client: &mut Client, country: &str, platform_pays: bool) -> String {
         ("individual[phone]", "+12125550100"),
         ("individual[dob][day]", "1"),
         ("individual[dob][month]", "1"),
-        ("individual[dob][year]", "1901"),
+        ("individual[dob][year]", "1902"),
         ("individual[address][line1]", "address_full_match"),
         ("individual[address][city]", "Somewhere"),
         ("individual[address][state]", state),

@@ -180,23 +180,23 @@ pub async fn retrieve(call: Call) -> Answered {
 
 /// POST /v1/accounts/{account}/external_accounts/{id}
 pub async fn update(call: Call) -> Answered {
-    let account = in_path(&call)?;
-    let external = id(&call, account)?;
     let fields = call.fields();
     let expand = expansion(&fields, &EXTERNAL_ACCOUNT)?;
     let mut texts = Texts::default();
     let change = changes(&fields, &mut texts)?;
     fields.finish()?;
+    let external = id(&call, in_path(&call)?)?;
     respond::submit(&call, Command::UpdateExternalAccount { external, change }, texts.into_patch(), &expand).await
 }
 
 /// DELETE /v1/accounts/{account}/external_accounts/{id}
 pub async fn delete(call: Call) -> Answered {
-    let account = in_path(&call)?;
-    let external = id(&call, account)?;
-    call.fields().finish()?;
+    let fields = call.fields();
+    let expand = expansion(&fields, &EXTERNAL_ACCOUNT)?;
+    fields.finish()?;
+    let external = id(&call, in_path(&call)?)?;
     let command = Command::DeleteExternalAccount { external };
-    respond::submit(&call, command, Default::default(), &Default::default()).await
+    respond::submit(&call, command, Default::default(), &expand).await
 }
 
 /// GET /v1/accounts/{account}/external_accounts

@@ -266,23 +266,25 @@ pub async fn retrieve(call: Call) -> Answered {
 
 /// POST /v1/accounts/{account}/persons/{person}
 pub async fn update(call: Call) -> Answered {
-    let account = in_path(&call)?;
-    let id = id(&call, account)?;
     let fields = call.fields();
     let expand = expansion(&fields, &PERSON)?;
     let (input, texts) = told(&call, &fields)?;
     fields.finish()?;
+    let account = in_path(&call)?;
+    let id = id(&call, account)?;
     let command = Command::UpdatePerson { account, person: id.child, input: Box::new(input) };
     respond::submit(&call, command, texts.into_patch(), &expand).await
 }
 
 /// DELETE /v1/accounts/{account}/persons/{person}
 pub async fn delete(call: Call) -> Answered {
+    let fields = call.fields();
+    let expand = expansion(&fields, &PERSON)?;
+    fields.finish()?;
     let account = in_path(&call)?;
     let id = id(&call, account)?;
-    call.fields().finish()?;
     let command = Command::DeletePerson { account, person: id.child };
-    respond::submit(&call, command, Default::default(), &Default::default()).await
+    respond::submit(&call, command, Default::default(), &expand).await
 }
 
 /// GET /v1/accounts/{account}/persons
