@@ -219,7 +219,8 @@ pub fn authenticated(
             (_, texts) = charge(&mut draft, &mut flow, key, resolved, answer, &TextPatch::default())?;
         }
     }
-    let texts = settled_texts(&draft, &flow, texts)?;
+    // The page that asked still has to send the payer back: the address stays.
+    let texts = note_descriptor(&draft, &flow, texts)?;
     finish(draft, flow, key, None, texts, Reply::Object(intent_id(key)))
 }
 

@@ -226,5 +226,14 @@ pub fn has_source(row: &Row, source: &ObjectId) -> bool {
 
 /// Corrections and fees apart name no source.
 fn is_of_source(row: &Row) -> bool {
-    !matches!(row.kind, RowKind::Adjustment | RowKind::ProcessingFee | RowKind::DisputeFee | RowKind::DisputeCounterFee)
+    !matches!(
+        row.kind,
+        RowKind::Adjustment
+            | RowKind::ProcessingFee
+            | RowKind::DisputeFee
+            | RowKind::DisputeCounterFee
+            | RowKind::Fee
+            | RowKind::MinimumHold
+            | RowKind::MinimumRelease
+    )
 }

@@ -207,9 +207,10 @@ pub async fn attempts(call: Call) -> Answered {
     let fields = call.fields();
     let (page, expand) = paging(&fields, &SETUP_ATTEMPT)?;
     let created = Range::parse(&fields, "created")?;
-    let text = fields.required_text("setup_intent")?;
+    let text = fields.or_defer("setup_intent", fields.text("setup_intent")?, "");
     let setup = call.body_id(text, &[ObjectKind::SetupIntent], "setupintent", "setup_intent");
     fields.finish()?;
+    call.check_deferred()?;
     let mut stage = Stage::default();
     must_own(&call, &mut stage, &setup, "setupintent", "setup_intent").await?;
     let made = painted(call.platform(), call.secrets(), &mut stage, |view| {

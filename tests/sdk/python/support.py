@@ -214,6 +214,10 @@ class Answer(NamedTuple):
 def request(method, path, body=None, *, form=None, headers=None, key=KEY) -> Answer:
     """One request on a connection of its own; a form is encoded as the SDKs do unless given as a string."""
     answer = request_unchecked(method, path, body, form=form, headers=headers, key=key)
+    # The payer's side sees a part of an intent, and pages are no objects.
+    of_payer = (key or "").startswith("pk_") and "_intents/" in path
+    if of_payer or path.startswith("/florin/authenticate/"):
+        return answer
     schemas.check(method, urlsplit(path).path, answer.status, answer.body)
     return answer
 

@@ -19,6 +19,7 @@ LISTS = sorted(
     for method, path, operation in OPERATIONS
     if method == "GET"
     and "{" not in path
+    and not any(parameter.get("required") for parameter in operation.get("parameters", []))
     and operation["responses"]["200"]["content"]["application/json"]["schema"].get("properties", {}).get("object", {}).get("enum")
     == ["list"]
 )
