@@ -252,6 +252,47 @@ fn a_deleted_customers_texts_cannot_be_read_by_anybody_and_its_payments_keep_the
     assert!(!readable(&data).contains("Lovelace"));
 }
 
+/// What was begun for a customer who is gone comes to its end without it: nothing is saved to it or sealed for it.
+#[test]
+fn an_intent_of_a_deleted_customer_goes_on_and_keeps_its_card_to_itself() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let daemon = Daemon::start(&data);
+    let client = &mut daemon.client();
+    let customer = text(&client.post("/v1/customers", &CUSTOMER).ok()["id"]).to_owned();
+    let begun = [
+        ("customer", customer.as_str()),
+        ("payment_method_types[]", "card"),
+        ("payment_method_data[type]", "card"),
+        ("payment_method_data[card][number]", "4242424242424242"),
+        ("payment_method_data[card][exp_month]", "1"),
+        ("payment_method_data[card][exp_year]", "2040"),
+        ("payment_method_data[billing_details][name]", "Lady Byron"),
+        ("description", "Invoice 1843"),
+    ];
+    let pays = [("amount", "1843"), ("currency", "usd"), ("setup_future_usage", "off_session")];
+    let payment = client.post("/v1/payment_intents", &[&begun[..], &pays].concat()).ok();
+    let setup = client.post("/v1/setup_intents", &begun).ok();
+    assert_eq!(delete(client, &format!("/v1/customers/{customer}")).status, 200);
+
+    let (payment, setup) = (text(&payment["id"]), text(&setup["id"]));
+    client.post(&format!("/v1/setup_intents/{setup}"), &[("metadata[tried]", "yes")]).ok();
+    let expand = [("expand[]", "payment_method")];
+    let setup = client.post(&format!("/v1/setup_intents/{setup}/confirm"), &expand).ok();
+    let expand = [("expand[]", "payment_method"), ("expand[]", "latest_charge")];
+    let paid = client.post(&format!("/v1/payment_intents/{payment}/confirm"), &expand).ok();
+    for intent in [&setup, &paid] {
+        assert_eq!((&intent["status"], &intent["description"]), (&json!("succeeded"), &json!("Invoice 1843")));
+        let card = &intent["payment_method"];
+        assert_eq!((&card["customer"], &card["billing_details"]["name"]), (&Value::Null, &json!("Lady Byron")));
+    }
+    assert_eq!(setup["metadata"], json!({ "tried": "yes" }));
+    assert_eq!(paid["latest_charge"]["billing_details"]["name"], "Lady Byron");
+    daemon.stop();
+    // Only the customer's own making lies under the key that went.
+    assert_eq!(verified(&data)["texts_erased"], 1);
+}
+
 #[test]
 fn every_charge_of_a_payment_keeps_what_was_said_when_it_was_charged() {
     let folder = tempfile::tempdir().expect("a folder");
