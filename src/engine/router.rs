@@ -292,9 +292,14 @@ impl Handler<Flush> for RouterActor {
     type Result = ();
 
     fn handle(&mut self, Flush: Flush, ctx: &mut Context<RouterActor>) {
+        let Some(mut work) = self.work.take() else {
+            // A question has it: the context polls items once more after a message of the mailbox has made it wait.
+            // This one comes again, behind the answer.
+            ctx.notify(Flush);
+            return;
+        };
         self.flushing = false;
         let queue = std::mem::take(&mut self.queue);
-        let Some(mut work) = self.work.take() else { die("two batches at once") };
         let batch = async move {
             // Decisions catch their own panics. One anywhere else leaves machine, accounts and journal apart.
             if AssertUnwindSafe(work.run(queue)).catch_unwind().await.is_err() {

@@ -421,3 +421,23 @@ fn a_search_reads_so_far_and_says_where_to_go_on() {
     assert_eq!((ids(&future).len(), &future["has_more"]), (0, &Value::Bool(false)));
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
 }
+
+#[test]
+fn balances_can_be_read_while_others_write() {
+    let (_folder, daemon) = start_with("");
+    std::thread::scope(|scope| {
+        for n in 0..32 {
+            let mut client = daemon.client();
+            scope.spawn(move || {
+                for round in 0..60 {
+                    if (n + round) % 2 == 0 {
+                        assert_eq!(client.get("/v1/balance").status, 200);
+                    } else {
+                        assert_eq!(client.post("/v1/customers", &[("name", "Grace")]).status, 200);
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(daemon.client().list(None, "/v1/customers").len(), 32 * 30);
+}
