@@ -44,7 +44,7 @@ def person_params(**changes) -> dict:
             "country": "US",
         },
         "id_number": "222222222",
-        "relationship": {"representative": True, "executive": True, "title": "CEO"},
+        "relationship": {"representative": True, "executive": True, "title": "Manager"},
         **changes,
     }
 
